@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "io/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include "io/cleanup.h"
+#include "policy/units.h"
+
+static int64_t read_ns(clockid_t id)
+{
+	struct timespec ts = { 0 };
+
+	(void)clock_gettime(id, &ts); /* cannot fail for these two clocks */
+	return ts.tv_sec * NS_PER_SEC + ts.tv_nsec;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+/* "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" to 16 bytes. */
+static int parse_boot_id(const char *text, size_t n, uint8_t ret_id[CLOCK_BOOT_ID_BYTES])
+{
+	size_t digits = 0;
+
+	for (size_t i = 0; i < n && digits < 2 * CLOCK_BOOT_ID_BYTES; i++) {
+		int digit = hex_digit(text[i]);
+
+		if (digit < 0)
+			continue;
+		ret_id[digits / 2] = (uint8_t)(ret_id[digits / 2] << 4 | digit);
+		digits++;
+	}
+	return digits == 2 * CLOCK_BOOT_ID_BYTES ? 0 : -EINVAL;
+}
+
+int clock_read(struct clock_reading *ret_now)
+{
+	struct clock_reading now = { 0 };
+	_cleanup_close_ int fd = -1;
+	char text[64];
+	ssize_t n;
+	int r;
+
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text));
+	if (n < 0)
+		return -errno;
+	r = parse_boot_id(text, (size_t)n, now.boot_id);
+	if (r < 0)
+		return r;
+	now.monotonic_ns = read_ns(CLOCK_MONOTONIC);
+	now.wall_ns = read_ns(CLOCK_REALTIME);
+	*ret_now = now;
+	return 0;
+}
+
+int64_t clock_monotonic_ms(void)
+{
+	return read_ns(CLOCK_MONOTONIC) / 1000000;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "io/counters.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "io/cleanup.h"
+#include "io/dir.h"
+#include "policy/units.h"
+
+#define COUNTERS_LINE_MAX 4096
+
+/* ---- writing ---- */
+
+static void format_boot_id(const uint8_t id[CLOCK_BOOT_ID_BYTES], char out[static 37])
+{
+	char *p = out;
+
+	for (int i = 0; i < CLOCK_BOOT_ID_BYTES; i++)
+		p += sprintf(p, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+			     id[i]);
+}
+
+static json_t *process_object(const struct state_slot *slot)
+{
+	const struct account *a = &slot->account;
+
+	return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "uid",
+			 (json_int_t)slot->uid, "process", slot->process, "crashes",
+			 (json_int_t)a->crashes, "kept", (json_int_t)a->kept, "folded",
+			 (json_int_t)a->folded, "kept_weight", (json_int_t)a->kept_weight,
+			 "pending", (json_int_t)a->throttle.pending, "in_flight",
+			 (json_int_t)a->in_flight, "last_time",
+			 (json_int_t)(slot->last_wall_ns / NS_PER_SEC));
+}
+
+static json_t *totals_object(const struct state_header *header, const struct totals *t,
+			     int64_t wall_ns)
+{
+	char boot_id[37];
+
+	format_boot_id(header->clock.boot_id, boot_id);
+	return json_pack(
+		"{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"time", (json_int_t)(wall_ns / NS_PER_SEC), "boot_id", boot_id, "boots",
+		(json_int_t)header->clock.boots, "on_time_seconds",
+		(json_int_t)(header->clock.on_time_ns / NS_PER_SEC), "uncovered_seconds",
+		(json_int_t)(header->clock.uncovered_ns / NS_PER_SEC), "operational_hours",
+		(json_int_t)header->hours.operational, "crashfree_hours",
+		(json_int_t)header->hours.crashfree, "crashfree_slots",
+		(json_int_t)header->hours.crashfree_slots, "crashes", (json_int_t)t->crashes,
+		"kept", (json_int_t)t->kept, "folded", (json_int_t)t->folded, "kept_weight",
+		(json_int_t)t->kept_weight, "pending", (json_int_t)t->pending, "in_flight",
+		(json_int_t)t->in_flight, "evicted", (json_int_t)t->evicted, "unseen",
+		(json_int_t)t->unseen, "sequence", (json_int_t)header->sequence);
+}
+
+static json_t *line_object(const struct state_header *header, const struct totals *totals,
+			   int64_t wall_ns, const struct counters_event *event)
+{
+	json_t *line = totals_object(header, totals, wall_ns);
+
+	if (!line)
+		return NULL;
+	if (event->slot)
+		(void)json_object_set_new(line, "processes",
+					  json_pack("[o]", process_object(event->slot)));
+	if (event->reserved_id)
+		(void)json_object_set_new(line, "reserved",
+					  json_pack("[{s:s, s:I, s:I, s:s}]", "id",
+						    event->reserved_id, "weight",
+						    (json_int_t)event->reserved_weight,
+						    "uid",
+						    (json_int_t)(event->slot ? event->slot->uid : 0),
+						    "process",
+						    event->slot ? event->slot->process : ""));
+	if (event->settled_id)
+		(void)json_object_set_new(line, "settled", json_string(event->settled_id));
+	return line;
+}
+
+/* Behind a torn line a new one must not be read as its end. */
+static bool ends_torn(int fd)
+{
+	struct stat st;
+	char last = '\n';
+
+	if (fstat(fd, &st) == 0 && st.st_size > 0)
+		(void)!pread(fd, &last, 1, st.st_size - 1); /* unreadable: taken as whole */
+	return last != '\n';
+}
+
+int counters_append(int dir_fd, const struct state_header *header,
+		    const struct totals *totals, int64_t wall_ns,
+		    const struct counters_event *event, bool sync)
+{
+	_cleanup_close_ int fd = -1;
+	char text[COUNTERS_LINE_MAX];
+	json_t *line;
+	size_t n;
+	int r;
+
+	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDWR | O_CREAT | O_APPEND, &fd);
+	if (r != 0)
+		return r < 0 ? r : -EPERM;
+	line = line_object(header, totals, wall_ns, event);
+	if (!line)
+		return -ENOMEM;
+	text[0] = '\n';
+	n = json_dumpb(line, text + 1, sizeof(text) - 2, JSON_COMPACT);
+	json_decref(line);
+	if (n == 0 || n > sizeof(text) - 2)
+		return -E2BIG;
+	text[n + 1] = '\n';
+	r = ends_torn(fd) ? dir_write_all(fd, text, n + 2) : dir_write_all(fd, text + 1, n + 1);
+	if (r == 0 && sync && fdatasync(fd) < 0)
+		r = -errno;
+	return r;
+}
+
+/* ---- reading ---- */
+
+static const char *check_line(const json_t *object)
+{
+	if (!json_is_object(object))
+		return "not a JSON object";
+	if (!json_is_integer(json_object_get(object, "time")) ||
+	    !json_is_integer(json_object_get(object, "crashes")))
+		return "not a line of counters";
+	return NULL;
+}
+
+/* ret_bytes: what the whole lines took. */
+static int read_lines(int dir_fd, counters_each *each, counters_bad *bad, void *userdata,
+		      uint64_t *ret_bytes)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	_cleanup_free_ char *text = NULL;
+	uint64_t bytes = 0;
+	size_t size = 0;
+	int fd, r;
+
+	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDONLY, &fd);
+	if (r != 0)
+		return r < 0 ? r : -EPERM;
+	file = fdopen(fd, "r");
+	if (!file) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	for (unsigned int line = 1;; line++) {
+		ssize_t n = getline(&text, &size, file);
+		const char *why;
+		json_t *object;
+		bool more = true;
+
+		if (n <= 0 || text[n - 1] != '\n')
+			break; /* the end, or a torn last line */
+		bytes += (uint64_t)n;
+		object = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+		why = object ? check_line(object) : "not JSON";
+		if (!why)
+			more = each(userdata, object, line);
+		else if (bad && n > 1)
+			bad(userdata, line, why);
+		json_decref(object);
+		if (!more)
+			break;
+	}
+	*ret_bytes = bytes;
+	return ferror(file) ? -EIO : 0;
+}
+
+int counters_read(int dir_fd, counters_each *each, counters_bad *bad, void *userdata)
+{
+	uint64_t bytes;
+
+	return read_lines(dir_fd, each, bad, userdata, &bytes);
+}
+
+/* ---- rolling up ---- */
+
+struct roll_up {
+	FILE *out;
+	json_t *last; /* newest line, not yet written */
+	json_t *processes; /* of each process the newest object since the last line written */
+	json_t *reserved; /* by id: keeps that have not ended so far */
+	bool failed;
+};
+
+/* Writes what has been held back: one snapshot with every process that changed. */
+static void flush(struct roll_up *roll)
+{
+	json_t *processes, *process;
+	const char *key;
+
+	if (!roll->last)
+		return;
+	processes = json_array();
+	json_object_foreach(roll->processes, key, process)
+		(void)json_array_append(processes, process);
+	(void)json_object_set_new(roll->last, "processes", processes);
+	(void)json_object_del(roll->last, "settled");
+	(void)json_object_del(roll->last, "reserved");
+	if (json_dumpf(roll->last, roll->out, JSON_COMPACT) < 0 || fputc('\n', roll->out) == EOF)
+		roll->failed = true;
+	json_decref(roll->last);
+	roll->last = NULL;
+	(void)json_object_clear(roll->processes);
+}
+
+/* The last line carries the keeps that were still under way. */
+static void flush_last(struct roll_up *roll)
+{
+	json_t *open = json_array(), *entry;
+	const char *id;
+
+	json_object_foreach(roll->reserved, id, entry)
+		(void)json_array_append(open, entry);
+	if (roll->last && json_array_size(open) > 0) {
+		json_t *last = json_deep_copy(roll->last);
+
+		flush(roll);
+		(void)json_object_set(last, "reserved", open);
+		if (json_dumpf(last, roll->out, JSON_COMPACT) < 0 ||
+		    fputc('\n', roll->out) == EOF)
+			roll->failed = true;
+		json_decref(last);
+	}
+	flush(roll);
+	json_decref(open);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key)) ?: "";
+}
+
+static void hold_changes(struct roll_up *roll, const json_t *line)
+{
+	json_t *process, *entry;
+	size_t i;
+
+	json_array_foreach(json_object_get(line, "processes"), i, process) {
+		char key[NAME_SIZE + 24];
+
+		(void)snprintf(key, sizeof(key), "%" JSON_INTEGER_FORMAT " %.*s",
+			       json_integer_value(json_object_get(process, "uid")),
+			       NAME_SIZE - 1, text_of(process, "process"));
+		(void)json_object_set(roll->processes, key, process);
+	}
+	json_array_foreach(json_object_get(line, "reserved"), i, entry)
+		(void)json_object_set(roll->reserved, text_of(entry, "id"), entry);
+	(void)json_object_del(roll->reserved, text_of(line, "settled"));
+}
+
+static int64_t hour_of(const json_t *line)
+{
+	return json_integer_value(json_object_get(line, "time")) / 3600;
+}
+
+static bool roll_line(void *userdata, const json_t *line, unsigned int number)
+{
+	struct roll_up *roll = userdata;
+
+	(void)number;
+	if (roll->last && hour_of(roll->last) != hour_of(line))
+		flush(roll);
+	json_decref(roll->last);
+	hold_changes(roll, line);
+	roll->last = json_deep_copy(line);
+	return !roll->failed;
+}
+
+static int roll_into(int dir_fd, FILE *out, uint64_t *ret_bytes)
+{
+	struct roll_up roll = { .out = out,
+				.processes = json_object(),
+				.reserved = json_object() };
+	int r;
+
+	r = read_lines(dir_fd, roll_line, NULL, &roll, ret_bytes);
+	flush_last(&roll);
+	json_decref(roll.processes);
+	json_decref(roll.reserved);
+	return r == 0 && (roll.failed || fflush(out) != 0) ? -EIO : r;
+}
+
+#define ROLL_FILE ".counters.new"
+
+int counters_roll_begin(int dir_fd, uint64_t beyond_bytes, struct counters_roll *roll)
+{
+	_cleanup_fclose_ FILE *out = NULL;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r, out_fd;
+
+	if (fstatat(dir_fd, COUNTERS_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if ((uint64_t)st.st_size <= beyond_bytes)
+		return 0;
+	r = dir_open_file(dir_fd, ROLL_FILE, O_RDWR | O_CREAT, &fd);
+	if (r != 0)
+		return r < 0 ? r : -EPERM;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return 0; /* somebody is at it */
+	if (ftruncate(fd, 0) < 0)
+		return -errno;
+	out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	out = out_fd >= 0 ? fdopen(out_fd, "w") : NULL;
+	if (!out)
+		return -ENOMEM;
+	r = roll_into(dir_fd, out, &roll->consumed_bytes);
+	if (r < 0)
+		return r;
+	roll->fd = take_fd(&fd);
+	return 0;
+}
+
+/* Appends to the new file what came to the old one after it was read. */
+static int copy_rest(int from_fd, uint64_t from, int to_fd)
+{
+	char buffer[16384];
+
+	if (lseek(to_fd, 0, SEEK_END) < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n = pread(from_fd, buffer, sizeof(buffer), (off_t)from);
+		int r;
+
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		r = dir_write_all(to_fd, buffer, (size_t)n);
+		if (r < 0)
+			return r;
+		from += (uint64_t)n;
+	}
+}
+
+int counters_roll_end(int dir_fd, struct counters_roll *roll)
+{
+	_cleanup_close_ int old_fd = -1;
+	int r;
+
+	if (roll->fd < 0)
+		return 0;
+	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDONLY, &old_fd);
+	if (r == 0)
+		r = copy_rest(old_fd, roll->consumed_bytes, roll->fd);
+	if (r == 0 && fdatasync(roll->fd) < 0)
+		r = -errno;
+	if (r == 0 && renameat(dir_fd, ROLL_FILE, dir_fd, COUNTERS_FILE) < 0)
+		r = -errno;
+	close_fd(&roll->fd);
+	return r > 0 ? -EPERM : r;
+}

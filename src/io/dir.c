@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "io/dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "io/cleanup.h"
+
+static int open_dir(int at_fd, const char *path, struct stat *ret_st)
+{
+	int fd = openat(at_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, ret_st) < 0) {
+		int r = -errno;
+
+		(void)close(fd);
+		return r;
+	}
+	return fd;
+}
+
+/* Only root and `owner` may put something into this directory. */
+static int check_parent(const char *path, uid_t owner)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	struct stat st;
+
+	if (!copy)
+		return -ENOMEM;
+	if (stat(dirname(copy), &st) < 0)
+		return -errno;
+	if ((st.st_uid != 0 && st.st_uid != owner) || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return DIR_E_UNSAFE;
+	return 0;
+}
+
+int dir_open_private(const char *path, int *ret_fd, uid_t *ret_uid, gid_t *ret_gid)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	int r;
+
+	fd = open_dir(AT_FDCWD, path, &st);
+	if (fd == -ELOOP || fd == -ENOTDIR)
+		return DIR_E_UNSAFE;
+	if (fd < 0)
+		return fd;
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return DIR_E_UNSAFE;
+	r = check_parent(path, st.st_uid);
+	if (r != 0)
+		return r;
+	*ret_uid = st.st_uid;
+	*ret_gid = st.st_gid;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int dir_open_below(int dir_fd, const char *name, int *ret_fd)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat above, st;
+
+	if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST && errno != EROFS &&
+	    errno != EACCES)
+		return -errno;
+	if (fstat(dir_fd, &above) < 0)
+		return -errno;
+	fd = open_dir(dir_fd, name, &st);
+	if (fd == -ELOOP || fd == -ENOTDIR)
+		return DIR_E_UNSAFE;
+	if (fd < 0)
+		return fd;
+	if (st.st_uid != above.st_uid || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return DIR_E_UNSAFE;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+/* st_nlink 0 is a file that was unlinked under us: the caller opens again. */
+static int check_file(int dir_fd, int fd)
+{
+	struct stat above, st;
+
+	if (fstat(dir_fd, &above) < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != above.st_uid || st.st_nlink > 1 ||
+	    (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return DIR_E_UNSAFE;
+	return 0;
+}
+
+int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	fd = openat(dir_fd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
+		    0600);
+	if (fd < 0) {
+		/* A link, a FIFO without reader, a socket, a directory: nothing we made. */
+		if (errno == ELOOP || errno == ENXIO || errno == EISDIR)
+			return DIR_E_UNSAFE;
+		return -errno;
+	}
+	r = check_file(dir_fd, fd);
+	if (r != 0)
+		return r;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t used = 0, size = 0;
+
+	for (;;) {
+		ssize_t n;
+
+		if (used + 1 >= size) {
+			char *larger;
+
+			size = size ? size * 2 : 4096;
+			larger = realloc(text, size);
+			if (!larger)
+				return -ENOMEM;
+			text = larger;
+		}
+		n = read(fd, text + used, size - used - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+		if (used > max_bytes)
+			return DIR_E_TOO_LARGE;
+	}
+	text[used] = '\0';
+	*ret_text = text;
+	text = NULL;
+	*ret_bytes = used;
+	return 0;
+}
+
+int dir_write_all(int fd, const void *bytes, size_t n)
+{
+	const char *p = bytes;
+
+	while (n > 0) {
+		ssize_t written = write(fd, p, n);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return -errno;
+		if (written == 0)
+			return -EIO;
+		p += written;
+		n -= (size_t)written;
+	}
+	return 0;
+}
+
+const char *dir_strerror(int r)
+{
+	switch (r) {
+	case DIR_E_UNSAFE:
+		return "not safe to use: a link, not ours, or writable by others (here or one "
+		       "directory up)";
+	case DIR_E_TOO_LARGE:
+		return "too large";
+	default:
+		return r < 0 ? strerror(-r) : "no error";
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Directories and files that another user might have prepared for us.
+ *
+ * Opening follows one rule: O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC, then fstat: of the right
+ * type, owned by the owner of the directory, one link, not writable by group or others.
+ * Anything else is DIR_E_UNSAFE, whatever it is.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum {
+	DIR_E_UNSAFE = 1, /* exists, but somebody else could have put or change it */
+	DIR_E_TOO_LARGE = 2,
+};
+
+/*
+ * Opens a directory that only its owner may write to, in a parent that only root or that
+ * owner may write to. ret_uid and ret_gid: the directory's owner.
+ */
+int dir_open_private(const char *path, int *ret_fd, uid_t *ret_uid, gid_t *ret_gid);
+
+/* Opens a directory below an open one, made 0700 if it is missing. */
+int dir_open_below(int dir_fd, const char *name, int *ret_fd);
+
+/* Opens a file below the directory by the rule above. flags: open(2), with O_CREAT mode 0600. */
+int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd);
+
+/* Reads a whole regular file, at most max_bytes, with a NUL behind it. The caller frees. */
+int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes);
+
+/* Writes all or fails; short writes and EINTR are dealt with. */
+int dir_write_all(int fd, const void *bytes, size_t n);
+
+/* One line naming what `r` of dir_open_* means. */
+const char *dir_strerror(int r);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "io/events.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <zlib.h>
+
+#include "io/cleanup.h"
+#include "io/dir.h"
+
+/*
+ * The shared lock only keeps the file from being emptied under an append; it is tried for
+ * a moment, because the event matters more than tidiness.
+ */
+static void lock_briefly(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+
+	for (int i = 0; i < 20 && flock(fd, LOCK_SH | LOCK_NB) < 0; i++)
+		(void)nanosleep(&pause, NULL);
+}
+
+int events_append(int dir_fd, const struct event *event)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	char line[256];
+	int n, r;
+
+	r = dir_open_file(dir_fd, EVENTS_FILE, O_WRONLY | O_CREAT | O_APPEND, &fd);
+	if (r != 0)
+		return r < 0 ? r : -EPERM;
+	lock_briefly(fd);
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > EVENTS_FILE_MAX)
+		return -EFBIG;
+	/* The name goes last and is escaped: it holds no newline. */
+	n = snprintf(line, sizeof(line), "%" PRId64 " %" PRId64 " %u %u %s %s\n",
+		     event->monotonic_ns, event->wall_ns, event->uid, event->kept, event->id,
+		     event->process);
+	return dir_write_all(fd, line, (size_t)n);
+}
+
+static bool parse_line(const char *line, size_t n, struct event *ret_event)
+{
+	struct event event = { 0 };
+	char copy[256];
+	int at = 0;
+
+	if (n >= sizeof(copy))
+		return false;
+	memcpy(copy, line, n);
+	copy[n] = '\0';
+	if (sscanf(copy, "%" SCNd64 " %" SCNd64 " %" SCNu32 " %" SCNu32 " %39s %n",
+		   &event.monotonic_ns, &event.wall_ns, &event.uid, &event.kept, event.id,
+		   &at) != 5 ||
+	    at == 0 || copy[at] == '\0' || strlen(copy + at) >= sizeof(event.process))
+		return false;
+	/* Escaped when written: escaping it again would make another name of it. */
+	(void)snprintf(event.process, sizeof(event.process), "%.*s", NAME_SIZE - 1, copy + at);
+	*ret_event = event;
+	return true;
+}
+
+static int split_lines(const char *text, size_t n, struct event **ret_events, size_t *ret_n,
+		       size_t *ret_used)
+{
+	struct event *events;
+	size_t count = 0, used = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += text[i] == '\n';
+	events = calloc(count + 1, sizeof(*events));
+	if (!events)
+		return -ENOMEM;
+	count = 0;
+	while (used < n) {
+		const char *end = memchr(text + used, '\n', n - used);
+
+		if (!end)
+			break; /* still being written */
+		if (parse_line(text + used, (size_t)(end - text) - used, &events[count]))
+			count++;
+		used = (size_t)(end - text) + 1;
+	}
+	*ret_events = events;
+	*ret_n = count;
+	*ret_used = used;
+	return 0;
+}
+
+/* Where unconsumed events begin: behind the consumed prefix if it is still there. */
+static size_t unconsumed_from(const char *text, size_t n, uint64_t bytes, uint32_t crc)
+{
+	if (bytes > n || (uint32_t)crc32(0, (const Bytef *)text, (uInt)bytes) != crc)
+		return 0;
+	return (size_t)bytes;
+}
+
+static int read_text(int dir_fd, char **ret_text, size_t *ret_bytes)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	char *text;
+	ssize_t n;
+	int r;
+
+	r = dir_open_file(dir_fd, EVENTS_FILE, O_RDONLY, &fd);
+	if (r != 0)
+		return r < 0 ? r : -EPERM;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size == 0)
+		return -ENOENT;
+	if (st.st_size > 16 * EVENTS_MAX_BYTES)
+		st.st_size = 16 * EVENTS_MAX_BYTES;
+	text = malloc((size_t)st.st_size);
+	if (!text)
+		return -ENOMEM;
+	n = pread(fd, text, (size_t)st.st_size, 0);
+	if (n < 0) {
+		r = -errno;
+		free(text);
+		return r;
+	}
+	*ret_text = text;
+	*ret_bytes = (size_t)n;
+	return 0;
+}
+
+int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
+		struct event **ret_events, size_t *ret_n, uint64_t *ret_bytes,
+		uint32_t *ret_crc)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t n = 0, from, used;
+	int r;
+
+	r = read_text(dir_fd, &text, &n);
+	if (r == -ENOENT) {
+		*ret_events = NULL;
+		*ret_n = 0;
+		*ret_bytes = 0;
+		*ret_crc = 0;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	from = unconsumed_from(text, n, consumed_bytes, consumed_crc);
+	if (n - from > EVENTS_MAX_BYTES)
+		n = from + EVENTS_MAX_BYTES;
+	r = split_lines(text + from, n - from, ret_events, ret_n, &used);
+	if (r < 0)
+		return r;
+	*ret_bytes = from + used;
+	*ret_crc = (uint32_t)crc32(0, (const Bytef *)text, (uInt)(from + used));
+	return 0;
+}
+
+void events_trim(int dir_fd, uint64_t consumed_bytes)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (dir_open_file(dir_fd, EVENTS_FILE, O_WRONLY, &fd) != 0)
+		return;
+	/* Somebody appending holds it shared: next time. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size == consumed_bytes)
+		(void)!ftruncate(fd, 0); /* else the prefix stays and is skipped by its checksum */
+}

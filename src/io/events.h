@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Crashes that could not be counted because the lock was not to be had. Each is one line
+ * in the events file, appended without any lock; the next holder of the state merges them.
+ *
+ * The consumed part of the file is known by length and checksum in the state header, which
+ * change together with the counts: a merger killed at any point merges nothing twice.
+ */
+
+#include <stdint.h>
+
+#include "io/state.h"
+
+#define EVENTS_FILE "events"
+#define EVENTS_MAX_BYTES (1 << 20) /* read at a time; the rest waits for the next holder */
+
+#define EVENTS_FILE_MAX (8 << 20) /* not appended to beyond: -EFBIG */
+
+struct event {
+	int64_t monotonic_ns;
+	int64_t wall_ns;
+	uint32_t uid;
+	uint32_t kept; /* bool: its handler went on to store a record under `id` */
+	char id[STATE_ID_SIZE];
+	char process[NAME_SIZE];
+};
+
+int events_append(int dir_fd, const struct event *event);
+
+/*
+ * Reads what has not been consumed, at most EVENTS_MAX_BYTES. *ret_events is freed by the
+ * caller. ret_bytes and ret_crc: what the header must say once these are counted.
+ */
+int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
+		struct event **ret_events, size_t *ret_n, uint64_t *ret_bytes,
+		uint32_t *ret_crc);
+
+/* Empties the file if all of it is consumed. Best effort. */
+void events_trim(int dir_fd, uint64_t consumed_bytes);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What a program the kernel started as root does to itself before it touches anything. */
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/*
+ * Makes fds 0, 1 and 2 exist: the kernel gives a handler only 0, and the first open()
+ * would become stdout. Returns whether stderr was there (somebody may read it).
+ */
+bool process_repair_stdio(void);
+
+/*
+ * No core of ourselves and no ptrace by our own user. To be called again after every
+ * change of ids: the kernel resets it.
+ */
+int process_undumpable(void);
+
+/* Ends this process with SIGALRM after that many seconds, whatever it is doing. 0: never. */
+void process_deadline(unsigned int seconds);
+
+/* Opens our oom_score_adj: can only be opened as root, but written later. -1 when not to be had. */
+int process_open_oom_score(void);
+
+/* Lower priority of CPU and I/O, first to go when memory runs out. Nothing is reported: best effort. */
+void process_step_back(int oom_score_fd);
+
+/*
+ * Becomes the user for good: groups, real, effective and saved ids, no capabilities, no way
+ * back, checked. Does nothing when we already are that user and have no privileges.
+ */
+int process_become(uid_t uid, gid_t gid);

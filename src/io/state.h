@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The throttle file: what corefold remembers of every process, in a file of fixed size.
+ *
+ *   header    clock, hours, totals, the last id given
+ *   places    which (uid, process) has which slot: scanned whole, so a lookup costs the
+ *             same for one known process as for STATE_SLOTS
+ *   inflight  keeps that have begun and not ended
+ *   slots     one account each
+ *   journal   the last change, whole
+ *
+ * A change is written to the journal first (with a checksum), then to its places, the
+ * header last. Whoever takes the lock finishes a change that was cut off, so a SIGKILL at
+ * any point leaves the state before or after it. The file belongs to one machine: native
+ * byte order, checked.
+ *
+ * Everything here is called with the lock held, but for opening and locking.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/account.h"
+#include "policy/clock.h"
+#include "policy/hours.h"
+#include "policy/name.h"
+
+#define STATE_FILE "throttle"
+#define STATE_SLOTS 1024
+#define STATE_INFLIGHT 256 /* as many as core_pipe_limit lets handlers run */
+#define STATE_HASHES 32 /* cheap hashes of known crashes per process */
+#define STATE_ID_SIZE 40
+#define STATE_NO_SLOT UINT32_MAX /* an entry that stands for evicted processes */
+
+enum {
+	STATE_E_BUSY = 1, /* the lock was not to be had in time */
+	STATE_E_BAD = 2, /* not a state file, or damaged: set it aside */
+	STATE_E_NONE = 3, /* no such process */
+	STATE_E_FULL = 4, /* no free entry or place */
+};
+
+struct state_header {
+	char magic[8];
+	uint32_t version;
+	uint32_t byte_order;
+	uint64_t change; /* number of the last change */
+	uint64_t sequence; /* last number given to an id */
+	struct clock_state clock;
+	struct hours hours;
+	struct totals totals; /* over all processes ever, the evicted ones included */
+	uint64_t events_bytes; /* consumed prefix of the events file ... */
+	uint32_t events_crc; /* ... known by its checksum */
+	uint32_t inflight_used;
+	uint8_t kmsg_boot_id[CLOCK_BOOT_ID_BYTES]; /* kernel log read so far: boot and record */
+	uint64_t kmsg_sequence;
+	uint64_t reserved[16];
+	uint32_t padding;
+	uint32_t crc; /* of all before it */
+};
+
+struct state_place {
+	uint64_t hash;
+	int64_t last_ns; /* on-time of the last crash */
+	uint32_t uid;
+	uint32_t used; /* bool */
+	uint32_t busy; /* bool: has weight in flight */
+	uint32_t crc;
+};
+
+struct state_slot {
+	uint32_t uid;
+	uint32_t hash_next;
+	char process[NAME_SIZE];
+	int64_t first_ns; /* on-time */
+	int64_t last_ns;
+	int64_t last_wall_ns;
+	struct account account;
+	uint64_t hash[STATE_HASHES]; /* cheap hashes of crashes seen, 0 empty */
+	uint32_t padding;
+	uint32_t crc;
+};
+
+struct state_inflight {
+	char id[STATE_ID_SIZE]; /* "": free */
+	uint64_t weight;
+	int64_t since_ns; /* on-time */
+	uint32_t slot;
+	uint32_t orphan; /* bool: came through the events file, no lock proves its handler alive */
+};
+
+struct state {
+	int dir_fd; /* borrowed */
+	int fd;
+	bool locked;
+	bool stalled; /* a change sits in the journal and could not be written home */
+	bool mine[STATE_INFLIGHT]; /* entries that this object took */
+	struct state_header header;
+	struct state_place place[STATE_SLOTS];
+	struct state_inflight inflight[STATE_INFLIGHT];
+};
+
+#define STATE_NULL { .dir_fd = -1, .fd = -1 }
+
+/*
+ * Takes the lock, waiting at most wait_ms, and loads header, places and in-flight entries;
+ * the file is made if it is missing. STATE_E_BUSY, STATE_E_BAD (lock not held), -errno.
+ */
+int state_lock(struct state *state, int dir_fd, unsigned int wait_ms);
+void state_unlock(struct state *state);
+
+/* Unlocks and closes; in-flight entries we hold count as abandoned from now on. */
+void state_done(struct state *state);
+
+/* Renames a bad state file to throttle.bad so that the next lock makes a new one. */
+int state_set_aside(int dir_fd);
+
+/* Checks every slot and place, and the totals against them. STATE_E_BAD if anything is wrong. */
+int state_verify(struct state *state);
+
+int state_read_slot(struct state *state, uint32_t index, struct state_slot *ret_slot);
+
+/* STATE_E_NONE if the process is not known. */
+int state_find(struct state *state, uint32_t uid, const char *process,
+	       uint32_t *ret_index, struct state_slot *ret_slot);
+
+/*
+ * Finds the process or gives it a place, another one's if need be. Nothing is written, and
+ * nobody evicted, before state_write() for that slot. STATE_E_FULL when every place is busy.
+ */
+int state_claim(struct state *state, uint32_t uid, const char *process,
+		uint32_t *ret_index, struct state_slot *ret_slot);
+
+/*
+ * Writes one change: the header, and the slot and in-flight entry named (slot NULL,
+ * inflight_index STATE_INFLIGHT: none). All or nothing after SIGKILL; sync makes it durable.
+ * The totals follow what the slot held before; a slot that was another process's leaves
+ * its counts in the totals and its pending weight as evicted.
+ */
+int state_write(struct state *state, uint32_t index, const struct state_slot *slot,
+		uint32_t inflight_index, bool sync);
+
+/* A free in-flight entry, its lock taken as proof that we live. STATE_E_FULL if none. */
+int state_inflight_take(struct state *state, uint32_t *ret_index);
+
+/* Is the process that made this entry still alive? Our own entries are. */
+bool state_inflight_alive(struct state *state, uint32_t index);
+
+/* Lets go of the proof that we live. */
+void state_inflight_release(struct state *state, uint32_t index);
