@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "core/corefile.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "core/member.h"
+#include "io/cleanup.h"
+#include "io/dir.h"
+
+/* A foreign gzip may claim anything; this much of it is unpacked. */
+#define FOREIGN_MAX (64ULL << 30)
+
+struct member_place {
+	uint64_t stored_at;
+	uint64_t plain_at;
+	struct member_size size;
+};
+
+struct corefile {
+	int fd;
+	uint64_t size; /* plain bytes */
+
+	/* Our gzip form: where the members are, and the one decompressed last. */
+	struct member_place *member; /* NULL: fd holds the plain bytes */
+	size_t members;
+	size_t cached; /* index, or SIZE_MAX */
+	unsigned char *plain;
+	unsigned char *stored;
+
+	/* The head, once parsed. */
+	void *head;
+	size_t head_bytes;
+	struct elfcore core;
+	struct elfcore_segment *by_address; /* PT_LOAD only, sorted */
+	size_t by_address_n;
+};
+
+static ssize_t read_full(int fd, void *bytes, size_t n, uint64_t at)
+{
+	char *p = bytes;
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t got = pread(fd, p + done, n - done, (off_t)(at + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+/* ---- opening ---- */
+
+static int add_member(struct corefile *file, size_t *room, const struct member_place *place)
+{
+	if (file->members == *room) {
+		struct member_place *larger;
+
+		*room = *room ? *room * 2 : 256;
+		larger = reallocarray(file->member, *room, sizeof(*larger));
+		if (!larger)
+			return -ENOMEM;
+		file->member = larger;
+	}
+	file->member[file->members++] = *place;
+	file->size = place->plain_at + place->size.plain_bytes;
+	return 0;
+}
+
+/* Hops from header to header. A file cut off inside a member ends before that member. */
+static int index_members(struct corefile *file, uint64_t file_bytes)
+{
+	struct member_place place = { 0 };
+	size_t room = 0;
+
+	while (place.stored_at < file_bytes) {
+		unsigned char header[MEMBER_HEADER];
+		ssize_t n = read_full(file->fd, header, sizeof(header), place.stored_at);
+		int r;
+
+		if (n < 0)
+			return (int)n;
+		r = member_read_size(header, (size_t)n, &place.size);
+		if (r == MEMBER_E_FOREIGN && file->members == 0)
+			return r;
+		if (r != 0 || place.stored_at + place.size.stored_bytes > file_bytes)
+			break;
+		r = add_member(file, &room, &place);
+		if (r < 0)
+			return r;
+		place.stored_at += place.size.stored_bytes;
+		place.plain_at += place.size.plain_bytes;
+	}
+	return file->members > 0 ? 0 : MEMBER_E_FOREIGN;
+}
+
+static int copy_gzip(gzFile gz, int to_fd, uint64_t *ret_bytes)
+{
+	_cleanup_free_ unsigned char *buffer = malloc(MEMBER_PLAIN);
+	uint64_t total = 0;
+
+	if (!buffer)
+		return -ENOMEM;
+	while (total < FOREIGN_MAX) {
+		int n = gzread(gz, buffer, MEMBER_PLAIN);
+		int r;
+
+		if (n <= 0)
+			break; /* the end, or damage: what came before it stays usable */
+		r = dir_write_all(to_fd, buffer, (size_t)n);
+		if (r < 0)
+			return r;
+		total += (uint64_t)n;
+	}
+	*ret_bytes = total;
+	return 0;
+}
+
+/* Any other gzip: unpacked once into a file without a name. */
+static int unpack_foreign(struct corefile *file)
+{
+	_cleanup_close_ int out = open(getenv("TMPDIR") ?: "/var/tmp",
+				       O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	gzFile gz;
+	int in, r;
+
+	if (out < 0)
+		out = memfd_create("corefold", MFD_CLOEXEC);
+	if (out < 0)
+		return -errno;
+	in = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+	if (in < 0 || lseek(in, 0, SEEK_SET) < 0)
+		return -errno;
+	gz = gzdopen(in, "rb");
+	if (!gz) {
+		(void)close(in);
+		return -ENOMEM;
+	}
+	r = copy_gzip(gz, out, &file->size);
+	(void)gzclose_r(gz);
+	if (r < 0)
+		return r;
+	close_fd(&file->fd);
+	file->fd = take_fd(&out);
+	return 0;
+}
+
+static int open_form(struct corefile *file)
+{
+	unsigned char magic[2] = { 0 };
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	if (fstat(file->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	n = read_full(file->fd, magic, sizeof(magic), 0);
+	if (n < 0)
+		return (int)n;
+	if (magic[0] != 0x1f || magic[1] != 0x8b) {
+		file->size = (uint64_t)st.st_size;
+		return 0;
+	}
+	r = index_members(file, (uint64_t)st.st_size);
+	if (r == MEMBER_E_FOREIGN)
+		return unpack_foreign(file);
+	if (r < 0)
+		return r;
+	file->plain = malloc(MEMBER_PLAIN);
+	file->stored = malloc(MEMBER_BOUND);
+	return file->plain && file->stored ? 0 : -ENOMEM;
+}
+
+int corefile_open(int fd, struct corefile **ret_file)
+{
+	struct corefile *file = calloc(1, sizeof(*file));
+	int r;
+
+	if (!file) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	file->fd = fd;
+	file->cached = SIZE_MAX;
+	r = open_form(file);
+	if (r != 0) {
+		corefile_free(file);
+		return r;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+void corefile_free(struct corefile *file)
+{
+	if (!file)
+		return;
+	elfcore_done(&file->core);
+	free(file->by_address);
+	free(file->head);
+	free(file->member);
+	free(file->plain);
+	free(file->stored);
+	(void)close(file->fd);
+	free(file);
+}
+
+uint64_t corefile_size(const struct corefile *file)
+{
+	return file->size;
+}
+
+/* ---- reading ---- */
+
+/* The member that holds this plain offset; all but the last have the same size by custom only. */
+static size_t member_of(const struct corefile *file, uint64_t offset)
+{
+	size_t low = 0, high = file->members;
+
+	while (high - low > 1) {
+		size_t middle = low + (high - low) / 2;
+
+		if (file->member[middle].plain_at <= offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static int load_member(struct corefile *file, size_t index)
+{
+	const struct member_place *place = &file->member[index];
+	ssize_t n;
+
+	if (file->cached == index)
+		return 0;
+	file->cached = SIZE_MAX;
+	n = read_full(file->fd, file->stored, place->size.stored_bytes, place->stored_at);
+	if (n != (ssize_t)place->size.stored_bytes)
+		return n < 0 ? (int)n : -EIO;
+	if (member_read(file->stored, &place->size, file->plain) != 0)
+		return -EIO;
+	file->cached = index;
+	return 0;
+}
+
+ssize_t corefile_read(struct corefile *file, void *bytes, size_t n, uint64_t offset)
+{
+	unsigned char *p = bytes;
+	size_t done = 0;
+
+	if (!file->member)
+		return read_full(file->fd, bytes, n, offset);
+	while (done < n && offset + done < file->size) {
+		size_t index = member_of(file, offset + done);
+		const struct member_place *place = &file->member[index];
+		uint64_t skip = offset + done - place->plain_at;
+		size_t part = place->size.plain_bytes - (size_t)skip;
+		int r;
+
+		if (part > n - done)
+			part = n - done;
+		r = load_member(file, index);
+		if (r < 0)
+			return done > 0 ? (ssize_t)done : r;
+		memcpy(p + done, file->plain + skip, part);
+		done += part;
+	}
+	return (ssize_t)done;
+}
+
+/* ---- the head and memory ---- */
+
+static int compare_addresses(const void *a, const void *b)
+{
+	const struct elfcore_segment *x = a, *y = b;
+
+	return x->vaddr < y->vaddr ? -1 : x->vaddr > y->vaddr;
+}
+
+static int sort_segments(struct corefile *file)
+{
+	file->by_address = calloc(file->core.segments, sizeof(*file->by_address));
+	if (!file->by_address)
+		return -ENOMEM;
+	for (size_t i = 0; i < file->core.segments; i++)
+		if (file->core.segment[i].type == PT_LOAD)
+			file->by_address[file->by_address_n++] = file->core.segment[i];
+	qsort(file->by_address, file->by_address_n, sizeof(*file->by_address),
+	      compare_addresses);
+	return 0;
+}
+
+/* Reads as much of the head as it says it has; a truncated file gives what is there. */
+static int read_head(struct corefile *file)
+{
+	uint64_t needed = sizeof(Elf64_Ehdr);
+
+	for (;;) {
+		uint64_t more;
+		void *larger;
+		ssize_t n;
+		int r;
+
+		if (needed > ELFCORE_HEAD_MAX)
+			return ELFCORE_E_LIMIT;
+		larger = realloc(file->head, needed);
+		if (!larger)
+			return -ENOMEM;
+		file->head = larger;
+		n = corefile_read(file, file->head, needed, 0);
+		if (n < 0)
+			return (int)n;
+		file->head_bytes = (size_t)n;
+		r = elfcore_head_size(file->head, file->head_bytes, &more);
+		if (r != 0)
+			return r;
+		if (more <= needed || (size_t)n < needed)
+			return 0;
+		needed = more;
+	}
+}
+
+int corefile_head(struct corefile *file, const struct elfcore **ret_core,
+		  const void **ret_head, size_t *ret_head_bytes)
+{
+	int r = 0;
+
+	if (!file->by_address) {
+		r = read_head(file);
+		if (r == 0)
+			r = elfcore_parse(file->head, file->head_bytes, &file->core);
+		if (r == 0)
+			r = sort_segments(file);
+	}
+	if (r != 0)
+		return r;
+	*ret_core = &file->core;
+	*ret_head = file->head;
+	*ret_head_bytes = file->head_bytes;
+	return 0;
+}
+
+/* The segment at or before the address; NULL when all begin behind it. */
+static const struct elfcore_segment *segment_at(const struct corefile *file, uint64_t address)
+{
+	size_t low = 0, high = file->by_address_n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (file->by_address[middle].vaddr <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > 0 ? &file->by_address[low - 1] : NULL;
+}
+
+int corefile_memory(struct corefile *file, uint64_t address, void *bytes, size_t n)
+{
+	char *p = bytes;
+
+	assert(file->by_address);
+	while (n > 0) {
+		const struct elfcore_segment *s = segment_at(file, address);
+		size_t part = n;
+		ssize_t got;
+
+		if (!s || address - s->vaddr >= s->file_bytes)
+			return COREFILE_E_ABSENT;
+		if (part > s->file_bytes - (address - s->vaddr))
+			part = (size_t)(s->file_bytes - (address - s->vaddr));
+		got = corefile_read(file, p, part, s->offset + (address - s->vaddr));
+		if (got != (ssize_t)part)
+			return COREFILE_E_DAMAGED;
+		p += part;
+		n -= part;
+		address += part;
+	}
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * A core in a file, whatever its form: plain ELF, our gzip members (seekable), or any
+ * other gzip (decompressed into an unlinked temporary file when opened). Bytes are
+ * addressed as in the plain core.
+ *
+ * Reading memory works for any core with program headers: an address in no segment, or in
+ * the part of a segment that is not in the file, is COREFILE_E_ABSENT, never zeros.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/elfcore.h"
+
+enum {
+	COREFILE_E_ABSENT = 8, /* not in the core */
+	COREFILE_E_DAMAGED = 9, /* the file is truncated or corrupt there */
+};
+
+struct corefile;
+
+/* Takes over the descriptor, failed or not. */
+int corefile_open(int fd, struct corefile **ret_file);
+void corefile_free(struct corefile *file);
+
+/* Size of the plain core in bytes, as far as the file goes. */
+uint64_t corefile_size(const struct corefile *file);
+
+/* Reads up to n plain bytes at offset: the count, 0 at the end, -errno or -EIO (damaged). */
+ssize_t corefile_read(struct corefile *file, void *bytes, size_t n, uint64_t offset);
+
+/* Reads and parses the head. The result is owned by the file. 0, ELFCORE_E_* or -errno. */
+int corefile_head(struct corefile *file, const struct elfcore **ret_core,
+		  const void **ret_head, size_t *ret_head_bytes);
+
+/* Reads n bytes of the process's memory, all or nothing: 0, COREFILE_E_* or -errno. */
+int corefile_memory(struct corefile *file, uint64_t address, void *bytes, size_t n);

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "core/elfcore.h"
+
+#include <errno.h>
+#include <gelf.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/cleanup.h"
+
+#ifndef PN_XNUM
+#define PN_XNUM 0xffff
+#endif
+
+/* ---- integers of a foreign byte order ---- */
+
+static uint64_t load(const unsigned char *p, size_t bytes, int byte_order)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < bytes; i++)
+		value = value << 8 | p[byte_order == ELFDATA2MSB ? i : bytes - 1 - i];
+	return value;
+}
+
+uint64_t elfcore_load(const struct elfcore *core, const void *p, size_t bytes)
+{
+	return load(p, bytes, core->byte_order);
+}
+
+static size_t word_bytes(const struct elfcore *core)
+{
+	return core->elf_class == ELFCLASS64 ? 8 : 4;
+}
+
+/* ---- how much to read ---- */
+
+/* What of the file header and the first program header decides the head's size. */
+struct outline {
+	int elf_class;
+	int byte_order;
+	uint64_t phoff;
+	uint64_t phentsize;
+	uint64_t phnum;
+};
+
+static int read_outline(const unsigned char *p, size_t n, struct outline *ret_outline)
+{
+	struct outline o;
+	bool wide;
+
+	if (n < sizeof(Elf64_Ehdr))
+		return ELFCORE_E_SHORT;
+	if (memcmp(p, ELFMAG, SELFMAG) != 0)
+		return ELFCORE_E_NOT_CORE;
+	o.elf_class = p[EI_CLASS];
+	o.byte_order = p[EI_DATA];
+	if ((o.elf_class != ELFCLASS32 && o.elf_class != ELFCLASS64) ||
+	    (o.byte_order != ELFDATA2LSB && o.byte_order != ELFDATA2MSB) ||
+	    load(p + offsetof(Elf64_Ehdr, e_type), 2, o.byte_order) != ET_CORE)
+		return ELFCORE_E_NOT_CORE;
+	wide = o.elf_class == ELFCLASS64;
+	o.phoff = wide ? load(p + offsetof(Elf64_Ehdr, e_phoff), 8, o.byte_order) :
+			 load(p + offsetof(Elf32_Ehdr, e_phoff), 4, o.byte_order);
+	o.phnum = load(p + (wide ? offsetof(Elf64_Ehdr, e_phnum) : offsetof(Elf32_Ehdr, e_phnum)),
+		       2, o.byte_order);
+	o.phentsize = wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+	if (load(p + (wide ? offsetof(Elf64_Ehdr, e_phentsize) :
+			     offsetof(Elf32_Ehdr, e_phentsize)),
+		 2, o.byte_order) != o.phentsize)
+		return ELFCORE_E_NOT_CORE;
+	if (o.phnum == 0 || o.phoff < (wide ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)) ||
+	    o.phoff > ELFCORE_HEAD_MAX)
+		return ELFCORE_E_NOT_CORE;
+	*ret_outline = o;
+	return 0;
+}
+
+/* Offset and size of the i-th program header's data. */
+static void read_phdr_extent(const unsigned char *p, const struct outline *o, uint64_t i,
+			     uint32_t *ret_type, uint64_t *ret_offset, uint64_t *ret_bytes)
+{
+	const unsigned char *phdr = p + o->phoff + i * o->phentsize;
+	bool wide = o->elf_class == ELFCLASS64;
+
+	*ret_type = (uint32_t)load(phdr, 4, o->byte_order);
+	*ret_offset = wide ? load(phdr + offsetof(Elf64_Phdr, p_offset), 8, o->byte_order) :
+			     load(phdr + offsetof(Elf32_Phdr, p_offset), 4, o->byte_order);
+	*ret_bytes = wide ? load(phdr + offsetof(Elf64_Phdr, p_filesz), 8, o->byte_order) :
+			    load(phdr + offsetof(Elf32_Phdr, p_filesz), 4, o->byte_order);
+}
+
+/* With PN_XNUM the notes' offset tells where the table ends. */
+static int true_phnum(const unsigned char *p, size_t n, struct outline *o)
+{
+	uint64_t offset, bytes;
+	uint32_t type;
+
+	if (o->phnum != PN_XNUM)
+		return 0;
+	if (n < o->phoff + o->phentsize)
+		return ELFCORE_E_SHORT;
+	read_phdr_extent(p, o, 0, &type, &offset, &bytes);
+	if (type != PT_NOTE || offset <= o->phoff)
+		return ELFCORE_E_NOT_CORE;
+	o->phnum = (offset - o->phoff) / o->phentsize;
+	return o->phnum > ELFCORE_SEGMENTS_MAX ? ELFCORE_E_LIMIT : 0;
+}
+
+/* Where PT_NOTE lies, if the table is there to be read. */
+static int find_notes(const unsigned char *p, size_t n, const struct outline *o,
+		      uint64_t *ret_offset, uint64_t *ret_bytes)
+{
+	if (n < o->phoff + o->phnum * o->phentsize)
+		return ELFCORE_E_SHORT;
+	*ret_offset = *ret_bytes = 0;
+	for (uint64_t i = 0; i < o->phnum; i++) {
+		uint64_t offset, bytes;
+		uint32_t type;
+
+		read_phdr_extent(p, o, i, &type, &offset, &bytes);
+		if (type != PT_NOTE)
+			continue;
+		if (offset > ELFCORE_HEAD_MAX || bytes > ELFCORE_HEAD_MAX - offset)
+			return ELFCORE_E_LIMIT;
+		*ret_offset = offset;
+		*ret_bytes = bytes;
+		break; /* the kernel writes one */
+	}
+	return 0;
+}
+
+int elfcore_head_size(const void *bytes, size_t n, uint64_t *ret_needed)
+{
+	struct outline o;
+	uint64_t offset, note_bytes, table_end;
+	int r;
+
+	*ret_needed = sizeof(Elf64_Ehdr);
+	r = read_outline(bytes, n, &o);
+	if (r == ELFCORE_E_SHORT)
+		return 0; /* asks for the file header */
+	if (r != 0)
+		return r;
+	*ret_needed = o.phoff + o.phentsize;
+	r = true_phnum(bytes, n, &o);
+	if (r != 0)
+		return r == ELFCORE_E_SHORT ? 0 : r;
+	table_end = o.phoff + o.phnum * o.phentsize;
+	*ret_needed = table_end;
+	r = find_notes(bytes, n, &o, &offset, &note_bytes);
+	if (r != 0)
+		return r == ELFCORE_E_SHORT ? 0 : r;
+	if (offset + note_bytes > table_end)
+		*ret_needed = offset + note_bytes;
+	return 0;
+}
+
+/* ---- program headers, by libelf ---- */
+
+/*
+ * libelf finds the number of headers beyond PN_XNUM in section header 0, which the kernel
+ * writes at the very end of the core. A copy of the head gets one of its own.
+ */
+static void plant_section(unsigned char *image, size_t head_bytes, const struct outline *o)
+{
+	bool msb = o->byte_order == ELFDATA2MSB;
+
+#define STORE(at, value, bytes)                                                           \
+	do {                                                                               \
+		for (size_t i_ = 0; i_ < (bytes); i_++)                                     \
+			(at)[msb ? (bytes) - 1 - i_ : i_] =                                  \
+				(unsigned char)((uint64_t)(value) >> (8 * i_));              \
+	} while (0)
+	if (o->elf_class == ELFCLASS64) {
+		memset(image + head_bytes, 0, sizeof(Elf64_Shdr));
+		STORE(image + offsetof(Elf64_Ehdr, e_shoff), head_bytes, 8);
+		STORE(image + offsetof(Elf64_Ehdr, e_shnum), 1, 2);
+		STORE(image + offsetof(Elf64_Ehdr, e_shentsize), sizeof(Elf64_Shdr), 2);
+		STORE(image + head_bytes + offsetof(Elf64_Shdr, sh_info), o->phnum, 4);
+	} else {
+		memset(image + head_bytes, 0, sizeof(Elf32_Shdr));
+		STORE(image + offsetof(Elf32_Ehdr, e_shoff), head_bytes, 4);
+		STORE(image + offsetof(Elf32_Ehdr, e_shnum), 1, 2);
+		STORE(image + offsetof(Elf32_Ehdr, e_shentsize), sizeof(Elf32_Shdr), 2);
+		STORE(image + head_bytes + offsetof(Elf32_Shdr, sh_info), o->phnum, 4);
+	}
+#undef STORE
+}
+
+static int take_segments(Elf *elf, const struct outline *o, struct elfcore *core)
+{
+	core->segment = calloc(o->phnum, sizeof(*core->segment));
+	if (!core->segment)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < o->phnum; i++) {
+		struct elfcore_segment *s = &core->segment[i];
+		GElf_Phdr phdr;
+		uint64_t end;
+
+		if (!gelf_getphdr(elf, (int)i, &phdr))
+			return ELFCORE_E_NOT_CORE;
+		*s = (struct elfcore_segment){
+			.type = phdr.p_type,
+			.flags = phdr.p_flags,
+			.offset = phdr.p_offset,
+			.vaddr = phdr.p_vaddr,
+			.file_bytes = phdr.p_filesz,
+			.memory_bytes = phdr.p_memsz,
+			.align = phdr.p_align,
+		};
+		if (__builtin_add_overflow(s->offset, s->file_bytes, &end))
+			return ELFCORE_E_NOT_CORE;
+		if (end > core->end)
+			core->end = end;
+	}
+	core->segments = o->phnum;
+	return 0;
+}
+
+static int parse_headers(const unsigned char *head, size_t n, const struct outline *o,
+			 struct elfcore *core)
+{
+	size_t table_end = o->phoff + o->phnum * o->phentsize;
+	_cleanup_free_ unsigned char *image = NULL;
+	size_t image_bytes;
+	Elf *elf;
+	int r;
+
+	if (table_end > n)
+		return ELFCORE_E_SHORT;
+	image_bytes = (table_end + 7) / 8 * 8;
+	image = calloc(1, image_bytes + sizeof(Elf64_Shdr));
+	if (!image)
+		return -ENOMEM;
+	memcpy(image, head, table_end);
+	plant_section(image, image_bytes, o);
+	(void)elf_version(EV_CURRENT);
+	elf = elf_memory((char *)image, image_bytes + sizeof(Elf64_Shdr));
+	if (!elf)
+		return ELFCORE_E_NOT_CORE;
+	r = take_segments(elf, o, core);
+	(void)elf_end(elf);
+	return r;
+}
+
+/* ---- notes ---- */
+
+/* Offsets inside notes differ by class only, on every architecture we know of. */
+struct note_layout {
+	size_t prstatus_pid, prpsinfo_uid, uid_bytes, prpsinfo_pid, fname, psargs, si_fields;
+};
+
+static const struct note_layout layout64 = { 32, 16, 4, 24, 40, 56, 16 };
+static const struct note_layout layout32 = { 24, 8, 2, 12, 28, 44, 12 };
+
+static const struct note_layout *layout_of(const struct elfcore *core)
+{
+	return core->elf_class == ELFCLASS64 ? &layout64 : &layout32;
+}
+
+static int add_thread(struct elfcore *core, const unsigned char *p, size_t n, size_t *room)
+{
+	size_t at = layout_of(core)->prstatus_pid;
+
+	if (n < at + 4 || core->threads == ELFCORE_THREADS_MAX)
+		return 0;
+	if (core->threads == *room) {
+		struct elfcore_thread *larger;
+
+		*room = *room ? *room * 2 : 16;
+		larger = reallocarray(core->thread, *room, sizeof(*larger));
+		if (!larger)
+			return -ENOMEM;
+		core->thread = larger;
+	}
+	core->thread[core->threads++] = (struct elfcore_thread){
+		.tid = (int32_t)elfcore_load(core, p + at, 4),
+		.prstatus = p,
+		.prstatus_bytes = n,
+	};
+	return 0;
+}
+
+static void take_prpsinfo(struct elfcore *core, const unsigned char *p, size_t n)
+{
+	const struct note_layout *l = layout_of(core);
+
+	if (n < l->psargs + 80)
+		return;
+	core->uid = (uint32_t)elfcore_load(core, p + l->prpsinfo_uid, l->uid_bytes);
+	core->gid = (uint32_t)elfcore_load(core, p + l->prpsinfo_uid + l->uid_bytes,
+					   l->uid_bytes);
+	core->pid = (int32_t)elfcore_load(core, p + l->prpsinfo_pid, 4);
+	memcpy(core->comm, p + l->fname, 16);
+	memcpy(core->psargs, p + l->psargs, 80);
+	core->has_prpsinfo = true;
+}
+
+static void take_siginfo(struct elfcore *core, const unsigned char *p, size_t n)
+{
+	const struct note_layout *l = layout_of(core);
+
+	if (n < l->si_fields + 8)
+		return;
+	core->signal = (int32_t)elfcore_load(core, p, 4);
+	core->si_code = (int32_t)elfcore_load(core, p + 8, 4);
+	if (core->si_code <= 0)
+		core->sender_pid = (int32_t)elfcore_load(core, p + l->si_fields, 4);
+	else if (core->signal == SIGSEGV || core->signal == SIGBUS ||
+		 core->signal == SIGILL || core->signal == SIGFPE || core->signal == SIGTRAP)
+		core->fault_address = elfcore_load(core, p + l->si_fields, word_bytes(core));
+}
+
+/* NT_FILE: count, page size, count times (start, end, page offset), count names. */
+static int take_files(struct elfcore *core, const unsigned char *p, size_t n)
+{
+	size_t word = word_bytes(core);
+	const char *name, *end = (const char *)p + n;
+	uint64_t count, page;
+
+	if (n < 2 * word || core->mapping)
+		return 0;
+	count = elfcore_load(core, p, word);
+	page = elfcore_load(core, p + word, word);
+	if (count == 0 || count > ELFCORE_MAPPINGS_MAX || count > (n - 2 * word) / (3 * word))
+		return 0;
+	core->mapping = calloc(count, sizeof(*core->mapping));
+	if (!core->mapping)
+		return -ENOMEM;
+	name = (const char *)p + (2 + 3 * count) * word;
+	for (uint64_t i = 0; i < count; i++) {
+		const unsigned char *entry = p + (2 + 3 * i) * word;
+		const char *nul = name < end ? memchr(name, '\0', (size_t)(end - name)) : NULL;
+		struct elfcore_mapping m = {
+			.start = elfcore_load(core, entry, word),
+			.end = elfcore_load(core, entry + word, word),
+			.path = name,
+		};
+
+		if (!nul)
+			break;
+		name = nul + 1;
+		if (__builtin_mul_overflow(elfcore_load(core, entry + 2 * word, word), page,
+					   &m.file_offset) ||
+		    m.start >= m.end)
+			continue;
+		core->mapping[core->mappings++] = m;
+	}
+	return 0;
+}
+
+static int take_note(struct elfcore *core, uint32_t type, const unsigned char *p, size_t n,
+		     size_t *thread_room)
+{
+	switch (type) {
+	case NT_PRSTATUS:
+		return add_thread(core, p, n, thread_room);
+	case NT_PRPSINFO:
+		take_prpsinfo(core, p, n);
+		return 0;
+	case NT_SIGINFO:
+		if (core->signal == 0)
+			take_siginfo(core, p, n);
+		return 0;
+	case NT_AUXV:
+		core->auxv = p;
+		core->auxv_bytes = n;
+		return 0;
+	case NT_FILE:
+		return take_files(core, p, n);
+	default:
+		return 0;
+	}
+}
+
+/*
+ * The note walker is ours and not libelf's: it must hand out pointers into the caller's
+ * bytes, whose translation (registers!) only the consumer knows.
+ */
+static int parse_notes(const unsigned char *p, size_t n, struct elfcore *core)
+{
+	size_t thread_room = 0;
+
+	while (n >= sizeof(Elf64_Nhdr)) {
+		uint64_t name_bytes = elfcore_load(core, p, 4);
+		uint64_t desc_bytes = elfcore_load(core, p + 4, 4);
+		uint32_t type = (uint32_t)elfcore_load(core, p + 8, 4);
+		uint64_t desc_at = sizeof(Elf64_Nhdr) + (name_bytes + 3) / 4 * 4;
+		uint64_t next = desc_at + (desc_bytes + 3) / 4 * 4;
+		int r;
+
+		if (desc_at > n || desc_bytes > n - desc_at)
+			break;
+		if (name_bytes == 5 && memcmp(p + sizeof(Elf64_Nhdr), "CORE", 5) == 0) {
+			r = take_note(core, type, p + desc_at, desc_bytes, &thread_room);
+			if (r < 0)
+				return r;
+		}
+		if (next > n)
+			break;
+		p += next;
+		n -= next;
+	}
+	return 0;
+}
+
+int elfcore_parse(const void *head, size_t n, struct elfcore *ret_core)
+{
+	const unsigned char *p = head;
+	struct elfcore core = ELFCORE_NULL;
+	struct outline o;
+	int r;
+
+	r = read_outline(p, n, &o);
+	if (r == 0)
+		r = true_phnum(p, n, &o);
+	if (r != 0)
+		return r;
+	core.elf_class = o.elf_class;
+	core.byte_order = o.byte_order;
+	core.machine = (uint16_t)load(p + offsetof(Elf64_Ehdr, e_machine), 2, o.byte_order);
+	r = parse_headers(p, n, &o, &core);
+	if (r == 0)
+		r = find_notes(p, n, &o, &core.note_offset, &core.note_bytes);
+	if (r == 0 && core.note_offset > n)
+		core.note_bytes = 0;
+	else if (r == 0 && core.note_bytes > n - core.note_offset)
+		core.note_bytes = n - core.note_offset; /* truncated: what there is */
+	if (r == 0)
+		r = parse_notes(p + core.note_offset, core.note_bytes, &core);
+	if (r != 0) {
+		elfcore_done(&core);
+		return r;
+	}
+	core.head_bytes = o.phoff + o.phnum * o.phentsize;
+	if (core.note_offset + core.note_bytes > core.head_bytes)
+		core.head_bytes = core.note_offset + core.note_bytes;
+	*ret_core = core;
+	return 0;
+}
+
+void elfcore_done(struct elfcore *core)
+{
+	free(core->segment);
+	free(core->thread);
+	free(core->mapping);
+	*core = (struct elfcore)ELFCORE_NULL;
+}
+
+bool elfcore_auxv(const struct elfcore *core, uint64_t type, uint64_t *ret_value)
+{
+	size_t word = word_bytes(core);
+	const unsigned char *p = core->auxv;
+
+	for (size_t at = 0; at + 2 * word <= core->auxv_bytes; at += 2 * word) {
+		if (elfcore_load(core, p + at, word) != type)
+			continue;
+		*ret_value = elfcore_load(core, p + at + word, word);
+		return true;
+	}
+	return false;
+}
+
+const char *elfcore_strerror(int r)
+{
+	switch (r) {
+	case ELFCORE_E_SHORT:
+		return "ends inside its headers";
+	case ELFCORE_E_NOT_CORE:
+		return "not an ELF core";
+	case ELFCORE_E_LIMIT:
+		return "headers or notes beyond all bounds";
+	default:
+		return r < 0 ? strerror(-r) : "no error";
+	}
+}
