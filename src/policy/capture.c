@@ -44,7 +44,8 @@ static enum capture_kind part(const struct capture_budget *budget)
 static void limit_by_running(const struct capture_budget *budget,
 			     struct capture_verdict *verdict)
 {
-	uint32_t share = budget->max_captures > 1 ? (budget->max_captures + 1) / 2 : 1;
+	/* Whoever crashes most leaves one capture to the others. */
+	uint32_t share = budget->max_captures > 1 ? budget->max_captures - 1 : 1;
 
 	if (budget->captures_running >= budget->max_captures)
 		lower(verdict, part(budget), "MaxCaptures running");
