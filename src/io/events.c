@@ -70,30 +70,32 @@ static bool parse_line(const char *line, size_t n, struct event *ret_event)
 	return true;
 }
 
-static int split_lines(const char *text, size_t n, struct event **ret_events, size_t *ret_n,
-		       size_t *ret_used)
+/* Splits text[from..n) into events; a last line without its newline is still being written. */
+static int split_lines(const char *text, size_t from, size_t n, uint32_t crc,
+		       struct events_batch *ret_batch)
 {
-	struct event *events;
-	size_t count = 0, used = 0;
+	struct events_batch batch = { 0 };
+	size_t lines = 0;
 
-	for (size_t i = 0; i < n; i++)
-		count += text[i] == '\n';
-	events = calloc(count + 1, sizeof(*events));
-	if (!events)
+	for (size_t i = from; i < n; i++)
+		lines += text[i] == '\n';
+	batch.event = calloc(lines + 1, sizeof(*batch.event));
+	if (!batch.event)
 		return -ENOMEM;
-	count = 0;
-	while (used < n) {
-		const char *end = memchr(text + used, '\n', n - used);
+	for (size_t i = 0; i < lines; i++) {
+		const char *line = text + from;
+		size_t length = (size_t)((const char *)memchr(line, '\n', n - from) - line);
+		struct event *event = &batch.event[batch.n];
 
-		if (!end)
-			break; /* still being written */
-		if (parse_line(text + used, (size_t)(end - text) - used, &events[count]))
-			count++;
-		used = (size_t)(end - text) + 1;
+		crc = (uint32_t)crc32(crc, (const Bytef *)line, (uInt)length + 1);
+		from += length + 1;
+		if (!parse_line(line, length, event))
+			continue; /* nothing that we wrote */
+		event->end_bytes = from;
+		event->end_crc = crc;
+		batch.n++;
 	}
-	*ret_events = events;
-	*ret_n = count;
-	*ret_used = used;
+	*ret_batch = batch;
 	return 0;
 }
 
@@ -137,19 +139,15 @@ static int read_text(int dir_fd, char **ret_text, size_t *ret_bytes)
 }
 
 int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
-		struct event **ret_events, size_t *ret_n, uint64_t *ret_bytes,
-		uint32_t *ret_crc)
+		struct events_batch *ret_batch)
 {
 	_cleanup_free_ char *text = NULL;
-	size_t n = 0, from, used;
+	size_t n = 0, from;
 	int r;
 
 	r = read_text(dir_fd, &text, &n);
 	if (r == -ENOENT) {
-		*ret_events = NULL;
-		*ret_n = 0;
-		*ret_bytes = 0;
-		*ret_crc = 0;
+		*ret_batch = (struct events_batch){ 0 };
 		return 0;
 	}
 	if (r < 0)
@@ -157,12 +155,7 @@ int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
 	from = unconsumed_from(text, n, consumed_bytes, consumed_crc);
 	if (n - from > EVENTS_MAX_BYTES)
 		n = from + EVENTS_MAX_BYTES;
-	r = split_lines(text + from, n - from, ret_events, ret_n, &used);
-	if (r < 0)
-		return r;
-	*ret_bytes = from + used;
-	*ret_crc = (uint32_t)crc32(0, (const Bytef *)text, (uInt)(from + used));
-	return 0;
+	return split_lines(text, from, n, from ? consumed_crc : 0, ret_batch);
 }
 
 void events_trim(int dir_fd, uint64_t consumed_bytes)

@@ -25,17 +25,20 @@ struct event {
 	uint32_t kept; /* bool: its handler went on to store a record under `id` */
 	char id[STATE_ID_SIZE];
 	char process[NAME_SIZE];
+	uint64_t end_bytes; /* when read: the consumed prefix once this event is counted ... */
+	uint32_t end_crc; /* ... and its checksum */
+};
+
+struct events_batch {
+	struct event *event; /* freed by the caller */
+	size_t n;
 };
 
 int events_append(int dir_fd, const struct event *event);
 
-/*
- * Reads what has not been consumed, at most EVENTS_MAX_BYTES. *ret_events is freed by the
- * caller. ret_bytes and ret_crc: what the header must say once these are counted.
- */
+/* Reads what has not been consumed, at most EVENTS_MAX_BYTES of it. */
 int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
-		struct event **ret_events, size_t *ret_n, uint64_t *ret_bytes,
-		uint32_t *ret_crc);
+		struct events_batch *ret_batch);
 
 /* Empties the file if all of it is consumed. Best effort. */
 void events_trim(int dir_fd, uint64_t consumed_bytes);

@@ -170,7 +170,12 @@ static int open_file(struct state *state)
 		if (r == 0)
 			r = dir_open_file(state->dir_fd, STATE_FILE, O_RDWR, &state->fd);
 	}
-	return r == DIR_E_UNSAFE ? STATE_E_BAD : r;
+	if (r != DIR_E_UNSAFE)
+		return r;
+	/* A link, a pipe, somebody else's file: it cannot be locked, so it is just moved. */
+	return renameat(state->dir_fd, STATE_FILE, state->dir_fd, STATE_FILE ".bad") < 0 ?
+		       -errno :
+		       STATE_E_BAD;
 }
 
 /* Was the file renamed or replaced between our open and our lock? */
@@ -304,13 +309,14 @@ int state_lock(struct state *state, int dir_fd, unsigned int wait_ms)
 		return r;
 	memset(state->inflight, 0, sizeof(state->inflight));
 	state->stalled = false;
-	r = load(state);
-	if (r != 0) {
-		(void)flock(state->fd, LOCK_UN);
-		return r;
-	}
 	state->locked = true;
-	return 0;
+	r = load(state);
+	if (r == 0)
+		return 0;
+	if (r == STATE_E_BAD && state_set_aside(state) < 0)
+		r = -EIO;
+	state_unlock(state);
+	return r;
 }
 
 void state_unlock(struct state *state)
@@ -327,11 +333,20 @@ void state_done(struct state *state)
 	close_fd(&state->fd);
 }
 
-int state_set_aside(int dir_fd)
+/*
+ * Renamed under its own lock: whoever waits for it finds that it has lost its name and
+ * opens the new one, so a good file is never taken for the bad one.
+ */
+int state_set_aside(struct state *state)
 {
-	if (renameat(dir_fd, STATE_FILE, dir_fd, STATE_FILE ".bad") < 0)
-		return -errno;
-	return 0;
+	int r = 0;
+
+	assert(state->locked);
+	if (renameat(state->dir_fd, STATE_FILE, state->dir_fd, STATE_FILE ".bad") < 0)
+		r = -errno;
+	state_done(state);
+	memset(state->mine, 0, sizeof(state->mine));
+	return r;
 }
 
 /* ---- slots ---- */

@@ -37,7 +37,7 @@
 
 enum {
 	STATE_E_BUSY = 1, /* the lock was not to be had in time */
-	STATE_E_BAD = 2, /* not a state file, or damaged: set it aside */
+	STATE_E_BAD = 2, /* not a state file, or damaged */
 	STATE_E_NONE = 3, /* no such process */
 	STATE_E_FULL = 4, /* no free entry or place */
 };
@@ -106,7 +106,8 @@ struct state {
 
 /*
  * Takes the lock, waiting at most wait_ms, and loads header, places and in-flight entries;
- * the file is made if it is missing. STATE_E_BUSY, STATE_E_BAD (lock not held), -errno.
+ * the file is made if it is missing. STATE_E_BUSY, -errno, or STATE_E_BAD: the file was no
+ * good and has been set aside as throttle.bad; the next call makes a new one.
  */
 int state_lock(struct state *state, int dir_fd, unsigned int wait_ms);
 void state_unlock(struct state *state);
@@ -114,8 +115,8 @@ void state_unlock(struct state *state);
 /* Unlocks and closes; in-flight entries we hold count as abandoned from now on. */
 void state_done(struct state *state);
 
-/* Renames a bad state file to throttle.bad so that the next lock makes a new one. */
-int state_set_aside(int dir_fd);
+/* With the lock held: damage was found, set the file aside. The lock is gone afterwards. */
+int state_set_aside(struct state *state);
 
 /* Checks every slot and place, and the totals against them. STATE_E_BAD if anything is wrong. */
 int state_verify(struct state *state);

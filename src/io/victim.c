@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * MUST:
+ *  1. open nothing through /proc/PID/root or cwd, and no path that the victim's memory or
+ *     maps name;
+ *  2. parse nothing of the victim's text as root;
+ *  3. believe nothing that does not belong to the process the kernel is dumping.
+ */
+
+#include "io/victim.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/cleanup.h"
+
+static void distrust(struct victim *victim, const char *because)
+{
+	victim->verified = false;
+	victim->unverified_because = because;
+	victim->executable[0] = victim->comm[0] = victim->cgroup[0] = '\0';
+	victim->cmdline_bytes = victim->auxv_bytes = 0;
+	close_fd(&victim->mem_fd);
+	close_fd(&victim->pagemap_fd);
+	close_fd(&victim->maps_fd);
+}
+
+static int open_entry(const struct victim *victim, const char *name)
+{
+	return openat(victim->proc_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+}
+
+/*
+ * Does the pidfd still name this pid? Asked after /proc/PID was opened: while the pidfd's
+ * process is not reaped its pid cannot have been given to another. The text is the
+ * kernel's own. A kernel that tells nothing (no such line) does not count against it.
+ */
+static bool pidfd_names(int pidfd, pid_t pid)
+{
+	_cleanup_close_ int fd = -1;
+	char path[48], text[512];
+	const char *line;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	line = strstr(text, "\nPid:");
+	return !line || strtol(line + 5, NULL, 10) == (long)pid;
+}
+
+void victim_open(struct victim *victim, pid_t pid, int pidfd)
+{
+	char path[32];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	victim->proc_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (victim->proc_fd < 0) {
+		victim->unverified_because = "/proc/PID is gone";
+		return;
+	}
+	victim->mem_fd = open_entry(victim, "mem");
+	victim->pagemap_fd = open_entry(victim, "pagemap");
+	victim->maps_fd = open_entry(victim, "maps");
+	victim->status_fd = open_entry(victim, "status");
+	victim->auxv_fd = open_entry(victim, "auxv");
+	victim->cmdline_fd = open_entry(victim, "cmdline");
+	victim->cgroup_fd = open_entry(victim, "cgroup");
+	n = readlinkat(victim->proc_fd, "exe", victim->executable,
+		       sizeof(victim->executable) - 1);
+	victim->executable[n > 0 ? n : 0] = '\0';
+	victim->unverified_because = NULL;
+	if (pidfd >= 0 && !pidfd_names(pidfd, pid))
+		distrust(victim, "the kernel's pidfd names another process");
+}
+
+/* Reads what is there into a buffer, cut to fit, and closes the descriptor. */
+static size_t read_entry(int *fd, void *buffer, size_t size)
+{
+	size_t used = 0;
+
+	while (*fd >= 0 && used < size) {
+		ssize_t n = read(*fd, (char *)buffer + used, size - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		used += (size_t)n;
+	}
+	close_fd(fd);
+	return used;
+}
+
+/* The number behind "Key:\t" at the beginning of a line. */
+static bool status_number(const char *text, const char *key, unsigned long *ret_value)
+{
+	size_t n = strlen(key);
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, key, n) != 0 || line[n] != ':')
+			continue;
+		*ret_value = strtoul(line + n + 1, NULL, 10);
+		return true;
+	}
+	return false;
+}
+
+static void take_comm(struct victim *victim, const char *status)
+{
+	const char *end = strchr(status, '\n');
+	size_t n;
+
+	if (!end || strncmp(status, "Name:\t", 6) != 0)
+		return;
+	n = (size_t)(end - status) - 6;
+	if (n >= sizeof(victim->comm))
+		n = sizeof(victim->comm) - 1;
+	memcpy(victim->comm, status + 6, n);
+	victim->comm[n] = '\0';
+}
+
+/*
+ * A thread that is not the leader may crash after the leader has gone; the leader is then
+ * a zombie without memory, but still the one whose /proc entry speaks for the process.
+ */
+static const char *check_status(struct victim *victim, uint32_t uid)
+{
+	char status[4096];
+	size_t n = read_entry(&victim->status_fd, status, sizeof(status) - 1);
+	unsigned long value;
+
+	status[n] = '\0';
+	if (n == 0)
+		return "/proc/PID/status cannot be read";
+	take_comm(victim, status);
+	if (!status_number(status, "Uid", &value) || value != uid)
+		return "/proc/PID belongs to another user";
+	if (status_number(status, "CoreDumping", &value) && value != 1)
+		return "/proc/PID is not dumping core";
+	return NULL;
+}
+
+void victim_read(struct victim *victim, uint32_t uid)
+{
+	const char *because;
+	size_t n;
+
+	if (victim->proc_fd < 0 || victim->unverified_because)
+		return;
+	because = check_status(victim, uid);
+	if (because) {
+		distrust(victim, because);
+		return;
+	}
+	victim->cmdline_bytes =
+		read_entry(&victim->cmdline_fd, victim->cmdline, sizeof(victim->cmdline));
+	n = read_entry(&victim->cgroup_fd, victim->cgroup, sizeof(victim->cgroup) - 1);
+	victim->cgroup[n] = '\0';
+	victim->auxv_bytes = read_entry(&victim->auxv_fd, victim->auxv, sizeof(victim->auxv));
+	victim->verified = true;
+}
+
+bool victim_matches_auxv(struct victim *victim, const void *auxv, size_t auxv_bytes)
+{
+	if (!victim->verified)
+		return false;
+	/* The note is as long as the kernel's vector; /proc ends at AT_NULL. Compare what both have. */
+	if (victim->auxv_bytes == 0 || auxv_bytes == 0 ||
+	    memcmp(victim->auxv, auxv,
+		   victim->auxv_bytes < auxv_bytes ? victim->auxv_bytes : auxv_bytes) != 0) {
+		distrust(victim, "the dump is not of the process that /proc/PID shows");
+		return false;
+	}
+	return true;
+}
+
+void victim_done(struct victim *victim)
+{
+	distrust(victim, "closed");
+	close_fd(&victim->status_fd);
+	close_fd(&victim->auxv_fd);
+	close_fd(&victim->cmdline_fd);
+	close_fd(&victim->cgroup_fd);
+	close_fd(&victim->proc_fd);
+}
