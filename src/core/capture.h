@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * From a source to a compressed file: the head that was already read, then the rest of the
+ * source, in gzip members. The source is released as soon as its last byte is read, so the
+ * victim waits for reading only.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/elfcore.h"
+#include "core/source.h"
+
+struct capture_job {
+	struct source *source;
+	const void *head; /* borrowed */
+	size_t head_bytes;
+	const struct elfcore *core; /* NULL: not an ELF core; taken as bytes */
+	bool head_only; /* the notes alone: no memory */
+	int out_fd;
+	uint64_t max_bytes; /* plain bytes beyond which the capture stops */
+	int64_t hold_until_ms; /* CLOCK_MONOTONIC: then the victim goes, read or not */
+	int64_t stop_at_ms; /* then everything stops */
+	uint64_t keep_free_bytes; /* stop when the file system has less than that */
+};
+
+struct capture_result {
+	uint64_t core_bytes; /* plain */
+	uint64_t stored_bytes;
+	int64_t released_at_ms; /* CLOCK_MONOTONIC */
+	bool complete; /* all that the headers promised */
+	const char *incomplete_because; /* static text, NULL when complete */
+};
+
+/* 0, or -errno when what was written is of no use. An incomplete core is no error. */
+int capture_run(const struct capture_job *job, struct capture_result *ret_result);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Where the bytes of a core come from. A source gives the core from its first byte to its
+ * last; what is behind it (the kernel's pipe, a file, the memory of the held process) is
+ * its own affair. Releasing it lets the victim go.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/elfcore.h"
+
+struct corefile;
+struct source;
+
+struct source_ops {
+	/* Up to n next bytes: the count, 0 at the end, -errno. */
+	ssize_t (*read)(struct source *source, void *bytes, size_t n);
+	void (*release)(struct source *source);
+};
+
+struct source {
+	const struct source_ops *ops;
+	int fd; /* of a pipe */
+	struct corefile *file; /* of a file, borrowed */
+	uint64_t at;
+};
+
+/* The kernel's pipe. Takes over the descriptor; reading stops for good when it is released. */
+void source_pipe(struct source *source, int fd);
+
+/* A saved core, borrowed. */
+void source_file(struct source *source, struct corefile *file);
+
+/* Fills the buffer as far as the source goes: the count or -errno. */
+ssize_t source_read_full(struct source *source, void *bytes, size_t n);
+
+/* Lets the victim go: no more bytes are wanted. May be called twice. */
+void source_release(struct source *source);
+
+/*
+ * Reads the head of the core: file header, program headers, notes. The bytes belong to the
+ * caller and must outlive *ret_core. 0, ELFCORE_E_* or -errno; in every case what was read
+ * is in *ret_head.
+ */
+int source_read_head(struct source *source, void **ret_head, size_t *ret_head_bytes,
+		     struct elfcore *ret_core);
