@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * What every command is made of: a table entry with its options, from which --help is
+ * printed, and a function. One file per command.
+ *
+ * Exit status: CMD_DONE, CMD_FAILED (said why on stderr), CMD_USAGE.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "io/config.h"
+#include "ledger.h"
+
+enum {
+	CMD_DONE = 0,
+	CMD_FAILED = 1,
+	CMD_USAGE = 2,
+};
+
+struct cmd_option {
+	int letter; /* of the short form; above 255: long form only */
+	const char *name; /* of the long form; NULL: short form only */
+	const char *argument; /* name of its argument, NULL: takes none, "[X]": may take one */
+	const char *help; /* NULL: not shown */
+};
+
+struct cmd;
+
+struct command {
+	const char *name;
+	const char *arguments; /* as shown behind the name */
+	const char *summary; /* one line */
+	const char *description; /* more lines for --help, or NULL */
+	const struct cmd_option *options; /* ends with letter 0; -C, --json and -h come on top */
+	bool has_json;
+	bool in_order; /* options count for the arguments behind them; arguments come as letter 1 */
+	int (*run)(struct cmd *cmd);
+};
+
+/* One invocation. */
+struct cmd {
+	const struct command *command;
+	int argc; /* of the command, its name being argv[0] */
+	char **argv;
+	const char *config_path; /* -C, or NULL */
+	bool json; /* --json */
+	struct config config; /* after cmd_read_config() or cmd_open_ledger() */
+};
+
+extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_summary,
+	cmd_status, cmd_replay, cmd_simulate, cmd_report, cmd_tick, cmd_enable, cmd_disable;
+
+/* All commands in the order of the help, ending with NULL. */
+extern const struct command *const cmd_table[];
+
+/*
+ * The next option's letter, with its argument in optarg; 1 for an argument in between (if
+ * in_order), 0 when there are no more. -C and --json are taken in. -1: --help was printed
+ * or the usage was wrong; the exit status to return is in *ret_status.
+ */
+int cmd_option(struct cmd *cmd, int *ret_status);
+
+/* "corefold COMMAND: message" on stderr, one line. Returns CMD_USAGE. */
+int cmd_usage_error(const struct cmd *cmd, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The same; returns CMD_FAILED. */
+int cmd_failed(const struct cmd *cmd, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Reads the configuration, complaining on stderr. CMD_DONE or CMD_FAILED. */
+int cmd_read_config(struct cmd *cmd);
+
+/*
+ * Opens the state directory of the configuration. Root becomes its owner first: what a
+ * command writes must belong to the handler. CMD_DONE or CMD_FAILED.
+ */
+int cmd_open_ledger(struct cmd *cmd, struct ledger *ledger);
+
+/* Reads the clock and takes the ledger's lock. CMD_DONE or CMD_FAILED. */
+int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger);
+
+/* Is core_pattern ours: do crashes come to us? */
+bool cmd_pattern_is_ours(void);
+
+/*
+ * Finds the record that a person means: an id, the beginning of one, a pid, "last" or
+ * nothing for the newest. CMD_DONE, or CMD_FAILED after saying what was wrong.
+ */
+int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
+		char ret_id[static STATE_ID_SIZE]);
+
+/* Reads a record; a core that has been removed since shows as capture "none". NULL: unreadable. */
+json_t *cmd_read_record(int store_fd, const char *id);
+
+/* Prints JSON and a newline. CMD_DONE, or CMD_FAILED when stdout cannot be written. */
+int cmd_print_json(const struct cmd *cmd, const json_t *json);
+
+/* Flushes stdout: CMD_DONE, or CMD_FAILED after saying so. */
+int cmd_flush(const struct cmd *cmd);
+
+/* "2026-11-21 10:04:00" in local time. */
+#define CMD_TIME_SIZE 32
+const char *cmd_format_time(int64_t seconds, char out[static CMD_TIME_SIZE]);
+
+/* A point in time from a person: "@SECONDS", "YYYY-MM-DD[ HH:MM[:SS]]", "-2h", "now", "today", "yesterday". */
+int cmd_parse_time(const char *text, int64_t now_s, int64_t *ret_ns);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "core/record.h"
+#include "policy/units.h"
+
+static const char *text_of(const json_t *json, const char *key)
+{
+	return json_string_value(json_object_get(json, key)) ?: "";
+}
+
+static void print_text(const char *label, const json_t *json, const char *key)
+{
+	if (text_of(json, key)[0])
+		(void)printf("%14s: %s\n", label, text_of(json, key));
+}
+
+static void print_argv(const json_t *json)
+{
+	const json_t *argv = json_object_get(json, "argv"), *word;
+	size_t i;
+
+	if (json_array_size(argv) == 0)
+		return;
+	(void)printf("%14s:", "Command line");
+	json_array_foreach(argv, i, word)
+		(void)printf(" %s", json_string_value(word) ?: "");
+	(void)printf("\n");
+}
+
+static void print_weight(const struct record *record)
+{
+	(void)printf("%14s: %" PRIu64, "Weight", record->weight);
+	if (record->decision == RECORD_FOLDED)
+		(void)printf(" (crashes that were folded and never followed by a kept one)");
+	else if (record->weight > 1)
+		(void)printf(" (this crash and %" PRIu64 " folded before it)",
+			     record->weight - 1);
+	(void)printf("\n");
+}
+
+static void print_capture(const json_t *json, const struct record *record)
+{
+	char plain[UNITS_SIZE], stored[UNITS_SIZE];
+
+	(void)printf("%14s: %s (%s)\n", "Capture", capture_kind_name(record->capture),
+		     record->capture_reason);
+	if (record->capture == CAPTURE_NONE)
+		return;
+	(void)printf("%14s: %s, %s stored, from %s%s%s\n", "Core",
+		     units_format_bytes(record->core_bytes, plain),
+		     units_format_bytes(record->stored_bytes, stored),
+		     record_source_name(record->source),
+		     record->complete ? ", complete" : ", NOT COMPLETE: ",
+		     record->complete ? "" : text_of(json, "incomplete_reason"));
+}
+
+static void print_record(const json_t *json, const struct record *record)
+{
+	char time[CMD_TIME_SIZE];
+
+	(void)printf("%14s: %s\n", "ID", record->id);
+	(void)printf("%14s: %s\n", "Time",
+		     cmd_format_time(record->time_ns / NS_PER_SEC, time));
+	(void)printf("%14s: %s\n", "Process", record->process);
+	if (record->decision != RECORD_FOLDED)
+		(void)printf("%14s: %" PRId64 " (thread %" PRId64 "), uid %u, gid %u\n", "PID",
+			     record->pid, record->tid, record->uid, record->gid);
+	print_text("Executable", json, "executable");
+	print_argv(json);
+	if (record->signal)
+		(void)printf("%14s: %d (%s)%s%s\n", "Signal", record->signal,
+			     text_of(json, "signal_name"),
+			     text_of(json, "fault_address")[0] ? " at " : "",
+			     text_of(json, "fault_address"));
+	print_text("Unit", json, "unit");
+	print_text("Container", json, "container_id");
+	print_text("Reported", json, "reported");
+	(void)printf("%14s: %s (%s)\n", "Decision", record_decision_name(record->decision),
+		     text_of(json, "decision_reason"));
+	print_weight(record);
+	print_capture(json, record);
+	if (record->held_ms >= 0)
+		(void)printf("%14s: %" PRId64 " ms, done after %" PRId64 " ms\n", "Held",
+			     record->held_ms, record->total_ms);
+	if (!record->identity_verified)
+		print_text("Unverified", json, "identity_reason");
+}
+
+static int show(struct cmd *cmd, const struct ledger *ledger, const char *id)
+{
+	struct record record = RECORD_NULL;
+	json_t *json = cmd_read_record(ledger->store_fd, id);
+	int status = CMD_DONE;
+
+	if (!json || record_from_json(json, &record) < 0)
+		status = cmd_failed(cmd, "record %s cannot be read", id);
+	else if (cmd->json)
+		status = cmd_print_json(cmd, json);
+	else
+		print_record(json, &record);
+	json_decref(json);
+	return status == CMD_DONE ? cmd_flush(cmd) : status;
+}
+
+static int info_run(struct cmd *cmd)
+{
+	struct ledger ledger = LEDGER_NULL;
+	char id[STATE_ID_SIZE];
+	int status = CMD_DONE;
+
+	if (cmd_option(cmd, &status) != 0)
+		return status;
+	if (optind + 1 < cmd->argc)
+		return cmd_usage_error(cmd, "takes one id");
+	status = cmd_open_ledger(cmd, &ledger);
+	if (status == CMD_DONE)
+		status = cmd_find_id(cmd, ledger.store_fd, cmd->argv[optind], id);
+	if (status == CMD_DONE)
+		status = show(cmd, &ledger, id);
+	ledger_done(&ledger);
+	return status;
+}
+
+const struct command cmd_info = {
+	.name = "info",
+	.arguments = "[ID]",
+	.summary = "tell all that is known of one crash",
+	.description = "ID is an id, the beginning of one, a pid, or 'last' (the default).",
+	.has_json = true,
+	.run = info_run,
+};

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Saved cores take the path of a crash: same parser, same identity, same decision. On a
+ * scratch state unless --import is given. The file is hostile input: nothing in it becomes
+ * a path or a command, and no privileges are needed.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "core/corefile.h"
+#include "handle.h"
+#include "io/cleanup.h"
+#include "io/dir.h"
+#include "policy/units.h"
+
+enum {
+	LETTER_AT = 257,
+	LETTER_WHY,
+	LETTER_IMPORT,
+};
+
+static const struct cmd_option options[] = {
+	{ LETTER_AT, "at", "TIME",
+	  "when the cores named behind it crashed (default: the file's time)" },
+	{ LETTER_WHY, "why", NULL, "say why it was decided so" },
+	{ LETTER_IMPORT, "import", NULL, "store and count for real" },
+	{ 0 },
+};
+
+struct saved {
+	const char *path;
+	int fd; /* opened as the caller, before any change of user */
+	int64_t at_ns;
+	size_t position; /* among the arguments */
+};
+
+struct replay {
+	struct saved *saved;
+	size_t n;
+	bool why;
+	bool import;
+	json_t *array;
+};
+
+/* ---- the scratch state ---- */
+
+static void remove_below(int dir_fd, const char *name)
+{
+	static const char *const names[] = { "throttle", "counters", "events", "cores" };
+	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (size_t i = 0; fd >= 0 && i < ARRAY_SIZE(names); i++)
+		(void)unlinkat(fd, names[i], strcmp(names[i], "cores") == 0 ? AT_REMOVEDIR : 0);
+	(void)unlinkat(dir_fd, name, AT_REMOVEDIR);
+}
+
+static int open_scratch(struct cmd *cmd, struct ledger *ledger, char *path, size_t size)
+{
+	int dir_fd, r;
+
+	(void)snprintf(path, size, "%s/corefold-replay.XXXXXX", getenv("TMPDIR") ?: "/tmp");
+	if (!mkdtemp(path))
+		return cmd_failed(cmd, "cannot make a scratch directory %s: %s", path,
+				  strerror(errno));
+	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		return cmd_failed(cmd, "%s: %s", path, strerror(errno));
+	r = ledger_open(ledger, &cmd->config, dir_fd);
+	if (r != 0)
+		return cmd_failed(cmd, "%s: %s", path, dir_strerror(r));
+	return CMD_DONE;
+}
+
+/* ---- one core ---- */
+
+static int signal_of(const struct elfcore *core)
+{
+	/* NT_SIGINFO is younger than NT_PRSTATUS, which has the signal as pr_cursig. */
+	if (core->signal == 0 && core->threads > 0 && core->thread[0].prstatus_bytes >= 14)
+		return (int)elfcore_load(core, (const char *)core->thread[0].prstatus + 12, 2);
+	return core->signal;
+}
+
+static void fill_request(struct crash *crash, const struct elfcore *core, int64_t at_ns)
+{
+	crash->request = (struct request){
+		.pid = core->pid,
+		.tid = core->threads > 0 ? core->thread[0].tid : core->pid,
+		.uid = core->uid,
+		.gid = core->gid,
+		.signal = signal_of(core),
+		.time_ns = at_ns,
+		.rlimit_core = UINT64_MAX,
+		.pidfd = -1,
+	};
+	crash->victim.unverified_because = "a saved core";
+}
+
+static int tell(struct cmd *cmd, struct replay *replay, const struct saved *saved,
+		const struct crash *crash)
+{
+	const struct ledger_ticket *ticket = &crash->ticket;
+	char path[PATH_MAX];
+	json_t *json;
+
+	(void)name_escape(saved->path, strlen(saved->path), path, sizeof(path));
+	if (!cmd->json) {
+		(void)printf("%-5s weight %-4" PRIu64 " %-16s uid %-6u %s%s%s%s%s\n",
+			     throttle_decision_name(ticket->decision), ticket->weight,
+			     ticket->process, ticket->uid, path,
+			     replay->why ? ": " : "", replay->why ? ticket->reason : "",
+			     replay->import && ticket->id[0] ? " as " : "",
+			     replay->import ? ticket->id : "");
+		return CMD_DONE;
+	}
+	json = json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s}", "file",
+			 path, "process", ticket->process, "uid", (json_int_t)ticket->uid, "time",
+			 (json_int_t)(saved->at_ns / NS_PER_SEC), "decision",
+			 throttle_decision_name(ticket->decision), "weight",
+			 (json_int_t)ticket->weight, "reason", ticket->reason, "id",
+			 replay->import ? ticket->id : "");
+	(void)json_array_append_new(replay->array, json);
+	return CMD_DONE;
+}
+
+static int decide(struct cmd *cmd, struct ledger *ledger, struct replay *replay,
+		  const struct saved *saved, struct corefile *file)
+{
+	struct crash crash = CRASH_NULL;
+	const struct elfcore *core;
+	const void *head;
+	size_t head_bytes;
+	int r, status;
+
+	r = corefile_head(file, &core, &head, &head_bytes);
+	if (r != 0)
+		return cmd_failed(cmd, "%s: %s", saved->path, elfcore_strerror(r));
+	crash.config = &cmd->config;
+	crash.ledger = ledger;
+	crash.replayed = true;
+	crash.decide_only = !replay->import;
+	fill_request(&crash, core, saved->at_ns);
+	source_file(&crash.source, file);
+	r = handle_crash(&crash);
+	status = r < 0 ? CMD_FAILED : tell(cmd, replay, saved, &crash);
+	crash_done(&crash);
+	return status;
+}
+
+static int replay_one(struct cmd *cmd, struct ledger *ledger, struct replay *replay,
+		      struct saved *saved)
+{
+	struct corefile *file;
+	int r, status;
+
+	r = corefile_open(take_fd(&saved->fd), &file);
+	if (r != 0)
+		return cmd_failed(cmd, "%s: %s", saved->path,
+				  r == -EINVAL ? "not a regular file" : strerror(-r));
+	status = decide(cmd, ledger, replay, saved, file);
+	corefile_free(file);
+	return status;
+}
+
+static void show_progress(const struct replay *replay, size_t done)
+{
+	const int width = 40;
+	int filled = (int)(done * (size_t)width / replay->n);
+
+	if (replay->n < 2 || !isatty(STDERR_FILENO))
+		return;
+	(void)fprintf(stderr, "\r[%.*s%*s] %zu/%zu%s", filled,
+		      "########################################", width - filled, "", done,
+		      replay->n, done == replay->n ? "\n" : "");
+}
+
+static int replay_all(struct cmd *cmd, struct ledger *ledger, struct replay *replay)
+{
+	int status = CMD_DONE;
+
+	replay->array = json_array();
+	for (size_t i = 0; i < replay->n; i++) {
+		if (replay_one(cmd, ledger, replay, &replay->saved[i]) != CMD_DONE)
+			status = CMD_FAILED;
+		show_progress(replay, i + 1);
+	}
+	if (cmd->json && cmd_print_json(cmd, replay->array) != CMD_DONE)
+		status = CMD_FAILED;
+	json_decref(replay->array);
+	return cmd_flush(cmd) == CMD_DONE ? status : CMD_FAILED;
+}
+
+/* ---- the arguments ---- */
+
+static int add_file(struct cmd *cmd, struct replay *replay, const char *path,
+		    const int64_t *at_ns)
+{
+	struct saved *saved = &replay->saved[replay->n];
+	struct stat st;
+
+	saved->path = path;
+	saved->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (saved->fd < 0 || fstat(saved->fd, &st) < 0)
+		return cmd_failed(cmd, "%s: %s", path, strerror(errno));
+	saved->at_ns = at_ns ? *at_ns : st.st_mtim.tv_sec * NS_PER_SEC + st.st_mtim.tv_nsec;
+	saved->position = replay->n++;
+	return CMD_DONE;
+}
+
+static int read_arguments(struct cmd *cmd, struct replay *replay)
+{
+	int64_t at_ns, now_s = time(NULL);
+	bool have_at = false;
+	int letter, status = CMD_DONE;
+
+	while ((letter = cmd_option(cmd, &status)) > 0) {
+		if (letter == LETTER_WHY)
+			replay->why = true;
+		else if (letter == LETTER_IMPORT)
+			replay->import = true;
+		else if (letter == LETTER_AT && cmd_parse_time(optarg, now_s, &at_ns) < 0)
+			return cmd_usage_error(cmd, "--at: '%s' is no time (see corefold(8), TIMES)",
+					       optarg);
+		else if (letter == LETTER_AT)
+			have_at = true;
+		else if (add_file(cmd, replay, optarg, have_at ? &at_ns : NULL) != CMD_DONE)
+			return CMD_FAILED;
+	}
+	if (letter < 0)
+		return status == CMD_DONE ? -1 : status;
+	for (int i = optind; i < cmd->argc; i++)
+		if (add_file(cmd, replay, cmd->argv[i], have_at ? &at_ns : NULL) != CMD_DONE)
+			return CMD_FAILED;
+	if (replay->n == 0)
+		return cmd_usage_error(cmd, "takes one or more cores");
+	return CMD_DONE;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+	const struct saved *x = a, *y = b;
+
+	if (x->at_ns != y->at_ns)
+		return x->at_ns < y->at_ns ? -1 : 1;
+	return x->position < y->position ? -1 : 1; /* equal times: the order given */
+}
+
+static int run_on_scratch(struct cmd *cmd, struct replay *replay)
+{
+	struct ledger ledger = LEDGER_NULL;
+	char path[PATH_MAX] = "";
+	int status;
+
+	status = cmd_read_config(cmd);
+	if (status == CMD_DONE)
+		status = open_scratch(cmd, &ledger, path, sizeof(path));
+	if (status == CMD_DONE)
+		status = replay_all(cmd, &ledger, replay);
+	ledger_done(&ledger);
+	if (path[0])
+		remove_below(AT_FDCWD, path);
+	return status;
+}
+
+static int run_on_state(struct cmd *cmd, struct replay *replay)
+{
+	struct ledger ledger = LEDGER_NULL;
+	int status;
+
+	for (size_t i = 0; i < replay->n; i++)
+		if (replay->saved[i].at_ns > (time(NULL) + 60) * NS_PER_SEC)
+			return cmd_failed(cmd, "%s: a crash in the future cannot be imported",
+					  replay->saved[i].path);
+	status = cmd_open_ledger(cmd, &ledger);
+	if (status == CMD_DONE)
+		status = replay_all(cmd, &ledger, replay);
+	ledger_done(&ledger);
+	return status;
+}
+
+static int replay_run(struct cmd *cmd)
+{
+	struct replay replay = { .saved = calloc((size_t)cmd->argc, sizeof(*replay.saved)) };
+	int status;
+
+	if (!replay.saved)
+		return cmd_failed(cmd, "out of memory");
+	status = read_arguments(cmd, &replay);
+	if (status == CMD_DONE) {
+		qsort(replay.saved, replay.n, sizeof(*replay.saved), compare_times);
+		status = replay.import ? run_on_state(cmd, &replay) :
+					 run_on_scratch(cmd, &replay);
+	}
+	for (size_t i = 0; i < replay.n; i++)
+		close_fd(&replay.saved[i].fd);
+	free(replay.saved);
+	return status < 0 ? CMD_DONE : status;
+}
+
+const struct command cmd_replay = {
+	.name = "replay",
+	.arguments = "FILE...",
+	.summary = "decide on saved cores as if they came from the kernel",
+	.description = "FILE is an ELF core, a gzipped one, or one of corefold's own. The cores are\n"
+		       "taken in the order of their times, on a scratch state.",
+	.options = options,
+	.has_json = true,
+	.in_order = true,
+	.run = replay_run,
+};

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "cmd/cmd.h"
+#include "policy/units.h"
+
+/* What is told of one process. */
+struct row {
+	struct state_slot slot;
+	bool throttled;
+	int64_t end_ns; /* on-time; -1: never looped */
+	int64_t until_s; /* wall clock */
+};
+
+static void fill_row(const struct ledger *ledger, struct row *row)
+{
+	const struct throttle_window *window = &row->slot.account.throttle.window;
+	const struct throttle_limits *limits = &ledger->config->throttle;
+
+	row->throttled = limits->enabled &&
+			 throttle_window_over(window, limits, ledger->on_time_ns);
+	if (!throttle_window_end(window, limits, &row->end_ns))
+		row->end_ns = -1;
+	row->until_s = (ledger->now.wall_ns + (row->end_ns - ledger->on_time_ns)) / NS_PER_SEC;
+}
+
+/* ISO 8601, UTC. */
+static json_t *iso_time(int64_t seconds)
+{
+	time_t t = seconds;
+	struct tm tm;
+	char text[40];
+
+	if (!gmtime_r(&t, &tm))
+		return json_null();
+	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
+static json_t *row_json(const struct row *row)
+{
+	const struct account *a = &row->slot.account;
+	json_t *json = json_pack(
+		"{s:I, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "uid",
+		(json_int_t)row->slot.uid, "process", row->slot.process, "throttled",
+		row->throttled, "crashes", (json_int_t)a->crashes, "folded",
+		(json_int_t)a->folded, "kept", (json_int_t)a->kept, "kept_weight",
+		(json_int_t)a->kept_weight, "pending", (json_int_t)a->throttle.pending,
+		"in_flight", (json_int_t)a->in_flight);
+
+	(void)json_object_set_new(json, "throttled_until",
+				  row->throttled ? iso_time(row->until_s) : json_null());
+	(void)json_object_set_new(json, "throttling_end_ms",
+				  row->end_ns >= 0 ? json_integer(row->end_ns / 1000000) :
+						     json_null());
+	return json;
+}
+
+static json_t *hours_json(const struct state_header *header)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "operational_hours",
+			 (json_int_t)header->hours.operational, "crashfree_hours",
+			 (json_int_t)header->hours.crashfree, "crashfree_slots",
+			 (json_int_t)header->hours.crashfree_slots, "uncovered_seconds",
+			 (json_int_t)(header->clock.uncovered_ns / NS_PER_SEC));
+}
+
+static json_t *totals_json(const struct ledger *ledger)
+{
+	const struct totals *t = &ledger->state->header.totals;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "crashes",
+			 (json_int_t)t->crashes, "folded", (json_int_t)t->folded, "kept",
+			 (json_int_t)t->kept, "kept_weight", (json_int_t)t->kept_weight,
+			 "pending", (json_int_t)t->pending, "in_flight",
+			 (json_int_t)t->in_flight, "evicted", (json_int_t)t->evicted, "unseen",
+			 (json_int_t)t->unseen, "on_time_ms",
+			 (json_int_t)(ledger->on_time_ns / 1000000));
+}
+
+static void print_row(const struct row *row)
+{
+	const struct account *a = &row->slot.account;
+	char until[CMD_TIME_SIZE] = "-";
+
+	if (row->throttled)
+		(void)cmd_format_time(row->until_s, until);
+	(void)printf("%6u %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %9" PRIu64
+		     "  %-19s  %s\n",
+		     row->slot.uid, a->crashes, a->folded, a->kept_weight, a->throttle.pending,
+		     a->in_flight, until, row->slot.process);
+}
+
+static void print_totals(const struct ledger *ledger)
+{
+	const struct totals *t = &ledger->state->header.totals;
+	const struct hours *hours = &ledger->state->header.hours;
+	char uncovered[UNITS_SIZE];
+
+	(void)printf("%6s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %9" PRIu64
+		     "  all processes\n",
+		     "total", t->crashes, t->folded, t->kept_weight, t->pending, t->in_flight);
+	if (t->evicted)
+		(void)printf("%" PRIu64 " folded crashes of evicted processes wait for the next "
+			     "tick\n",
+			     t->evicted);
+	(void)printf("%" PRIu64 " operational hours, %" PRIu64
+		     " crash-free (rolling), %" PRIu64 " crash-free (slots), %s uncovered\n",
+		     hours->operational, hours->crashfree, hours->crashfree_slots,
+		     units_format_span(ledger->state->header.clock.uncovered_ns, uncovered));
+}
+
+static int each_row(struct cmd *cmd, struct ledger *ledger, json_t *processes)
+{
+	if (!cmd->json)
+		(void)printf("%6s %8s %8s %8s %8s %9s  %-19s  %s\n", "UID", "CRASHES", "FOLDED",
+			     "KEPT", "PENDING", "IN-FLIGHT", "THROTTLED UNTIL", "PROCESS");
+	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
+		struct row row;
+		int r;
+
+		if (!ledger->state->place[i].used)
+			continue;
+		r = state_read_slot(ledger->state, i, &row.slot);
+		if (r != 0)
+			return cmd_failed(cmd, "slot %u of the throttle file is damaged: "
+					       "'corefold tick' rebuilds it",
+					  i);
+		fill_row(ledger, &row);
+		if (cmd->json)
+			(void)json_array_append_new(processes, row_json(&row));
+		else
+			print_row(&row);
+	}
+	return CMD_DONE;
+}
+
+static int show(struct cmd *cmd, struct ledger *ledger)
+{
+	json_t *json = totals_json(ledger), *processes = json_array();
+	int status = each_row(cmd, ledger, processes);
+
+	(void)json_object_set_new(json, "processes", processes);
+	(void)json_object_set_new(json, "hours", hours_json(&ledger->state->header));
+	if (status == CMD_DONE && cmd->json)
+		status = cmd_print_json(cmd, json);
+	else if (status == CMD_DONE)
+		print_totals(ledger);
+	json_decref(json);
+	return status;
+}
+
+static int status_run(struct cmd *cmd)
+{
+	struct ledger ledger = LEDGER_NULL;
+	int status = CMD_DONE;
+
+	if (cmd_option(cmd, &status) != 0)
+		return status;
+	if (optind < cmd->argc)
+		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
+	status = cmd_open_ledger(cmd, &ledger);
+	if (status == CMD_DONE)
+		status = cmd_lock_ledger(cmd, &ledger);
+	if (status == CMD_DONE)
+		status = show(cmd, &ledger);
+	ledger_done(&ledger);
+	return status == CMD_DONE ? cmd_flush(cmd) : status;
+}
+
+const struct command cmd_status = {
+	.name = "status",
+	.arguments = "",
+	.summary = "show which processes are throttled, the ledger and the hours",
+	.description = "The ledger: crashes = kept + pending + in flight + evicted, where kept is "
+		       "the weight of the records.",
+	.has_json = true,
+	.run = status_run,
+};

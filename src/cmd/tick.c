@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What has to happen while nothing crashes: the hours settle, folds nobody fetched become
+ * records, what dead handlers left is settled, files that grow are shortened.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "core/record.h"
+#include "io/cleanup.h"
+#include "io/clock.h"
+#include "io/counters.h"
+#include "io/store.h"
+#include "policy/units.h"
+#include "quota.h"
+#include "settle.h"
+
+/* Folded records written by one tick; what is left waits for the next. */
+#define FOLDED_MAX 64
+/* No handler runs longer than its deadline, so what is older is nobody's. */
+#define LITTER_S 900
+#define EVICTED_NAME "(evicted)"
+
+struct folded {
+	struct ledger_ticket ticket;
+	int64_t last_wall_ns;
+};
+
+/* ---- with the lock held ---- */
+
+static bool overdue(const struct ledger *ledger, const struct state_slot *slot)
+{
+	return slot->account.throttle.pending > 0 &&
+	       ledger->on_time_ns - slot->last_ns >= ledger->config->pending_max_ns;
+}
+
+static int take(struct ledger *ledger, uint32_t slot, int64_t last_wall_ns,
+		struct folded *folded, size_t *n)
+{
+	int r;
+
+	r = ledger_take_pending(ledger, slot, &folded[*n].ticket);
+	if (r == -EAGAIN)
+		return 0; /* too much in flight: next tick */
+	if (r != 0)
+		return r;
+	folded[*n].last_wall_ns = last_wall_ns;
+	*n += folded[*n].ticket.weight > 0;
+	return 0;
+}
+
+static int take_overdue(struct ledger *ledger, struct folded *folded, size_t *n)
+{
+	int r;
+
+	r = take(ledger, STATE_NO_SLOT, ledger->now.wall_ns, folded, n);
+	if (*n > 0)
+		(void)snprintf(folded[0].ticket.process, NAME_SIZE, EVICTED_NAME);
+	for (uint32_t i = 0; r == 0 && i < STATE_SLOTS && *n < FOLDED_MAX; i++) {
+		struct state_slot slot;
+
+		if (!ledger->state->place[i].used)
+			continue;
+		r = state_read_slot(ledger->state, i, &slot);
+		if (r == 0 && overdue(ledger, &slot))
+			r = take(ledger, i, slot.last_wall_ns, folded, n);
+	}
+	return r;
+}
+
+/* A damaged slot shows here at the latest. The lock is taken again by whoever comes next. */
+static int verify(struct cmd *cmd, struct ledger *ledger)
+{
+	int r = state_verify(ledger->state);
+
+	if (r != STATE_E_BAD)
+		return r == 0 ? CMD_DONE : cmd_failed(cmd, "throttle: %s", strerror(-r));
+	r = state_set_aside(ledger->state);
+	if (r < 0)
+		return cmd_failed(cmd, "throttle is damaged and cannot be set aside: %s",
+				  strerror(-r));
+	return cmd_lock_ledger(cmd, ledger);
+}
+
+static int settle_hours(struct cmd *cmd, struct ledger *ledger)
+{
+	int r;
+
+	r = state_write(ledger->state, 0, NULL, STATE_INFLIGHT, true);
+	if (r == 0)
+		r = ledger_snapshot(ledger, true);
+	if (r != 0)
+		return cmd_failed(cmd, "cannot write the state: %s", strerror(r < 0 ? -r : EIO));
+	return CMD_DONE;
+}
+
+/* ---- without it ---- */
+
+static int write_folded(struct cmd *cmd, struct ledger *ledger, const struct folded *folded)
+{
+	const struct ledger_ticket *ticket = &folded->ticket;
+	struct record record = RECORD_NULL;
+	int r;
+
+	memcpy(record.id, ticket->id, sizeof(record.id));
+	memcpy(record.process, ticket->process, sizeof(record.process));
+	(void)snprintf(record.capture_reason, sizeof(record.capture_reason),
+		       "folded crashes only");
+	record.time_ns = folded->last_wall_ns;
+	record.on_time_ns = ticket->on_time_ns;
+	record.uid = ticket->uid;
+	record.decision = RECORD_FOLDED;
+	record.decision_reason = "no crash came to carry them";
+	record.weight = ticket->weight;
+	r = settle_record(ledger, ticket, &record);
+	record_done(&record);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot store the folded crashes of %s: %s",
+				  ticket->process, strerror(-r));
+	return CMD_DONE;
+}
+
+static int shorten_counters(struct cmd *cmd, struct ledger *ledger)
+{
+	struct counters_roll roll = COUNTERS_ROLL_NULL;
+	int r, status;
+
+	r = counters_roll_begin(ledger->dir_fd, COUNTERS_ROLL_BYTES, &roll);
+	if (r == 0 && roll.fd >= 0) {
+		status = cmd_lock_ledger(cmd, ledger);
+		if (status != CMD_DONE)
+			return status;
+		r = counters_roll_end(ledger->dir_fd, &roll);
+		ledger_unlock(ledger);
+	}
+	if (r < 0)
+		return cmd_failed(cmd, "cannot shorten the counters: %s", strerror(-r));
+	return CMD_DONE;
+}
+
+static int tick_state(struct cmd *cmd, struct ledger *ledger)
+{
+	struct folded folded[FOLDED_MAX + 1];
+	size_t n = 0;
+	int status, r;
+
+	status = verify(cmd, ledger);
+	if (status != CMD_DONE)
+		return status;
+	r = take_overdue(ledger, folded, &n);
+	if (r != 0)
+		status = cmd_failed(cmd, "cannot take what is overdue: %s",
+				    strerror(r < 0 ? -r : EIO));
+	if (settle_hours(cmd, ledger) != CMD_DONE)
+		status = CMD_FAILED;
+	ledger_unlock(ledger);
+	for (size_t i = 0; i < n; i++)
+		if (write_folded(cmd, ledger, &folded[i]) != CMD_DONE)
+			status = CMD_FAILED;
+	return status;
+}
+
+static int tick_run(struct cmd *cmd)
+{
+	struct ledger ledger = LEDGER_NULL;
+	int status = CMD_DONE;
+
+	if (cmd_option(cmd, &status) != 0)
+		return status;
+	if (optind < cmd->argc)
+		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
+	status = cmd_open_ledger(cmd, &ledger);
+	if (status == CMD_DONE)
+		status = cmd_lock_ledger(cmd, &ledger);
+	if (status == CMD_DONE)
+		status = tick_state(cmd, &ledger);
+	if (status == CMD_DONE)
+		status = shorten_counters(cmd, &ledger);
+	if (status == CMD_DONE) {
+		store_clean(ledger.store_fd, ledger.now.wall_ns / NS_PER_SEC, LITTER_S);
+		(void)quota_apply(ledger.store_fd, &cmd->config, ledger.now.wall_ns);
+	}
+	ledger_done(&ledger);
+	return status;
+}
+
+const struct command cmd_tick = {
+	.name = "tick",
+	.arguments = "",
+	.summary = "settle the hours and what is overdue (every 5 minutes, from cron or a timer)",
+	.run = tick_run,
+};

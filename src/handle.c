@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * The order matters:
+ *  - the decision needs nothing of the dump, so a folded crash costs no read;
+ *  - the ledger is told before the work and after it, never during it;
+ *  - from 'keep' on every failure lowers what is captured, and the record says why;
+ *  - the weight goes back to pending only if no record became durable.
+ */
+
+#include "handle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+
+#include "core/capture.h"
+#include "io/cleanup.h"
+#include "io/clock.h"
+#include "io/log.h"
+#include "io/store.h"
+#include "policy/cgroup.h"
+#include "policy/units.h"
+#include "quota.h"
+#include "settle.h"
+
+#define PIPE_BYTES (1 << 20)
+/* A capture still running after that is cut short: something is wrong with the disk. */
+#define CAPTURE_MAX_MS (300 * 1000)
+#define ARGV_MAX 64
+
+/* ---- 1. identity ---- */
+
+/* The first word of a saved command line. */
+static size_t first_word(const char *text)
+{
+	return strcspn(text, " ");
+}
+
+/* The file that holds the entry point is the executable. */
+static const char *executable_of_core(const struct elfcore *core)
+{
+	uint64_t entry;
+
+	if (!elfcore_auxv(core, AT_ENTRY, &entry))
+		return NULL;
+	for (size_t i = 0; i < core->mappings; i++)
+		if (entry >= core->mapping[i].start && entry < core->mapping[i].end)
+			return core->mapping[i].path;
+	return NULL;
+}
+
+static int read_head(struct crash *crash)
+{
+	int r;
+
+	if (crash->head)
+		return 0;
+	r = source_read_head(&crash->source, &crash->head, &crash->head_bytes, &crash->core);
+	crash->core_parsed = r == 0;
+	return r;
+}
+
+/* Without a trustworthy /proc the dump itself says who it is; the process is gone anyway. */
+static void identify_by_core(struct crash *crash)
+{
+	const struct elfcore *core = &crash->core;
+
+	/* Still root: not one byte of the dump is parsed. */
+	if (crash->count_only || read_head(crash) != 0) {
+		name_of_process(NULL, 0, NULL, NULL, crash->record.process);
+		return;
+	}
+	name_of_process(core->psargs, first_word(core->psargs), executable_of_core(core),
+			core->comm, crash->record.process);
+}
+
+static void identify(struct crash *crash)
+{
+	const struct victim *victim = &crash->victim;
+
+	if (!victim->verified) {
+		identify_by_core(crash);
+		return;
+	}
+	name_of_process(victim->cmdline, strnlen(victim->cmdline, victim->cmdline_bytes),
+			victim->executable, victim->comm, crash->record.process);
+}
+
+/* ---- 2. the decision ---- */
+
+static void log_decision(const struct crash *crash)
+{
+	const struct ledger *ledger = crash->ledger;
+	const struct ledger_ticket *ticket = &crash->ticket;
+
+	if (ledger->rebuilt)
+		log_warning("the throttle file was damaged: set aside as throttle.bad, totals "
+			    "rebuilt from counters and records, throttle windows lost");
+	if (ledger->counters_failed)
+		log_warning("cannot append to counters: %s (the next line catches up)",
+			    ledger->counters_failed);
+	if (ticket->without_lock)
+		log_warning("crash of %s (pid %" PRId64 ") counted in events: %s",
+			    ticket->process, crash->request.pid, ticket->reason);
+	if (ticket->loop_started)
+		log_notice("%s (uid %u) is in a crash loop: from now on one crash in %u is kept",
+			   ticket->process, ticket->uid, ledger->config->throttle.report_every);
+}
+
+static int decide(struct crash *crash)
+{
+	const struct ledger_crash question = {
+		.uid = crash->request.uid,
+		.process = crash->record.process,
+		.wall_ns = crash->request.time_ns,
+		.imported = crash->replayed,
+	};
+	struct clock_reading now;
+	int r;
+
+	r = clock_read(&now);
+	if (r == 0)
+		r = ledger_crash(crash->ledger, &question, &now, &crash->ticket);
+	if (r < 0)
+		log_error("crash of %s (pid %" PRId64 ", uid %u) could not be counted: %s",
+			  crash->record.process, crash->request.pid, crash->request.uid,
+			  strerror(-r));
+	else
+		log_decision(crash);
+	return r;
+}
+
+/* Root's own directory: counted, not kept. */
+static int give_back(struct crash *crash)
+{
+	log_error("crash of %s (pid %" PRId64 ") is counted but not kept: the state directory "
+		  "belongs to root (see corefold(8), THE COREFOLD USER)",
+		  crash->record.process, crash->request.pid);
+	return settle_give_back(crash->ledger, &crash->ticket);
+}
+
+/* ---- 3. what is known of it ---- */
+
+static json_t *escaped(const char *text, size_t n)
+{
+	char out[2048];
+
+	(void)name_escape(text, n, out, sizeof(out));
+	return json_string(out);
+}
+
+static json_t *argv_of(const struct victim *victim)
+{
+	json_t *argv = json_array();
+	size_t at = 0;
+
+	while (at < victim->cmdline_bytes && json_array_size(argv) < ARGV_MAX) {
+		size_t n = strnlen(victim->cmdline + at, victim->cmdline_bytes - at);
+
+		(void)json_array_append_new(argv, escaped(victim->cmdline + at, n));
+		at += n + 1;
+	}
+	return argv;
+}
+
+static void describe_victim(struct crash *crash)
+{
+	const struct victim *victim = &crash->victim;
+	struct record *record = &crash->record;
+	char path[CGROUP_NAME_SIZE], unit[CGROUP_NAME_SIZE], container[CGROUP_NAME_SIZE];
+
+	record->identity_verified = victim->verified;
+	if (!victim->verified) {
+		record_set(record, "identity_reason", json_string(victim->unverified_because));
+		return;
+	}
+	record_set(record, "executable",
+		   escaped(victim->executable, strlen(victim->executable)));
+	record_set(record, "comm", escaped(victim->comm, strlen(victim->comm)));
+	if (crash->config->record_argv)
+		record_set(record, "argv", argv_of(victim));
+	cgroup_path(victim->cgroup, path);
+	cgroup_unit(path, unit);
+	cgroup_container(path, container);
+	record_set(record, "cgroup", escaped(path, strlen(path)));
+	if (unit[0])
+		record_set(record, "unit", escaped(unit, strlen(unit)));
+	if (container[0])
+		record_set(record, "container_id", json_string(container));
+}
+
+static void describe_core(struct crash *crash)
+{
+	const struct elfcore *core = &crash->core;
+	struct record *record = &crash->record;
+	const char *executable = executable_of_core(core);
+	char address[24];
+
+	if (core->threads > 0 && record->tid == 0)
+		record->tid = core->thread[0].tid;
+	record_set(record, "si_code", json_integer(core->si_code));
+	if (core->fault_address || core->si_code > 0) {
+		(void)snprintf(address, sizeof(address), "0x%" PRIx64, core->fault_address);
+		record_set(record, "fault_address", json_string(address));
+	}
+	if (core->sender_pid)
+		record_set(record, "sender_pid", json_integer(core->sender_pid));
+	record_set(record, "thread_count", json_integer((json_int_t)core->threads));
+	if (!crash->victim.verified && executable)
+		record_set(record, "executable", escaped(executable, strlen(executable)));
+	if (!crash->victim.verified && core->has_prpsinfo)
+		record_set(record, "comm", escaped(core->comm, strlen(core->comm)));
+}
+
+static void describe_machine(struct record *record, const struct ledger *ledger)
+{
+	struct utsname uts;
+	char boot_id[2 * CLOCK_BOOT_ID_BYTES + 1];
+
+	if (uname(&uts) == 0) {
+		record_set(record, "kernel", json_string(uts.release));
+		record_set(record, "machine", json_string(uts.machine));
+	}
+	for (int i = 0; i < CLOCK_BOOT_ID_BYTES; i++)
+		(void)snprintf(boot_id + 2 * i, 3, "%02x", ledger->now.boot_id[i]);
+	record_set(record, "boot_id", json_string(boot_id));
+}
+
+static void describe(struct crash *crash)
+{
+	struct record *record = &crash->record;
+	const struct ledger_ticket *ticket = &crash->ticket;
+
+	(void)snprintf(record->id, sizeof(record->id), "%s", ticket->id);
+	record->time_ns = crash->request.time_ns ? crash->request.time_ns :
+						  crash->ledger->now.wall_ns;
+	record->on_time_ns = ticket->on_time_ns;
+	record->pid = crash->request.pid;
+	record->tid = crash->request.tid;
+	record->uid = crash->request.uid;
+	record->gid = crash->request.gid;
+	record->signal = crash->request.signal;
+	record->dumpable = crash->request.dumpable;
+	record->rlimit_core = crash->request.rlimit_core;
+	record->decision = ticket->decision == THROTTLE_NOVEL ? RECORD_NOVEL : RECORD_KEEP;
+	record->decision_reason = ticket->reason;
+	record->weight = ticket->weight;
+	describe_victim(crash);
+	if (crash->core_parsed)
+		describe_core(crash);
+	describe_machine(record, crash->ledger);
+}
+
+/* ---- 4. how much to capture ---- */
+
+static enum capture_kind wanted_kind(const struct crash *crash)
+{
+	switch (crash->config->kind) {
+	case CONFIG_KIND_THREADS:
+		return CAPTURE_THREADS;
+	case CONFIG_KIND_NOTES:
+		return CAPTURE_NOTES;
+	case CONFIG_KIND_NONE:
+		return CAPTURE_NONE;
+	case CONFIG_KIND_AUTO:
+	case CONFIG_KIND_FULL:
+		break;
+	}
+	return CAPTURE_FULL;
+}
+
+static struct capture_verdict plan(struct crash *crash)
+{
+	const struct config *config = crash->config;
+	struct capture_budget budget = {
+		.wanted = wanted_kind(crash),
+		.wanted_auto = config->kind == CONFIG_KIND_AUTO,
+		.memory_bytes = crash->core_parsed ? crash->core.end : UINT64_MAX,
+		.max_core_bytes = config->max_core_bytes,
+		.rlimit_bytes = config->honor_rlimit ? crash->request.rlimit_core : UINT64_MAX,
+		.max_captures = config->max_captures,
+		.captures_running = crash->ticket.captures_running,
+		.captures_of_uid = crash->ticket.captures_of_uid,
+	};
+
+	if (crash->ticket.without_lock)
+		budget.max_core_bytes = 0;
+	quota_budget(crash->ledger->store_fd, config, &budget);
+	return capture_plan(&budget);
+}
+
+/* ---- 5. the capture ---- */
+
+static void take_result(struct crash *crash, const struct capture_result *result)
+{
+	struct record *record = &crash->record;
+
+	record->core_bytes = result->core_bytes;
+	record->stored_bytes = result->stored_bytes;
+	record->complete = result->complete;
+	record->source = crash->replayed ? RECORD_SOURCE_FILE : RECORD_SOURCE_PIPE;
+	if (result->incomplete_because)
+		record_set(record, "incomplete_reason", json_string(result->incomplete_because));
+	if (!crash->replayed)
+		record->held_ms = result->released_at_ms - crash->started_ms;
+}
+
+static int capture_into(struct crash *crash, enum capture_kind kind, struct store_file *file)
+{
+	const struct capture_job job = {
+		.source = &crash->source,
+		.head = crash->head,
+		.head_bytes = crash->head_bytes,
+		.core = crash->core_parsed ? &crash->core : NULL,
+		.head_only = kind == CAPTURE_NOTES,
+		.out_fd = file->fd,
+		.max_bytes = crash->config->max_core_bytes,
+		.hold_until_ms = crash->replayed ? INT64_MAX :
+						   crash->started_ms +
+							   crash->config->max_hold_ns / 1000000,
+		.stop_at_ms = crash->started_ms + CAPTURE_MAX_MS,
+		.keep_free_bytes = quota_keep_free(crash->ledger->store_fd, crash->config),
+	};
+	struct capture_result result;
+	int r;
+
+	r = capture_run(&job, &result);
+	if (r == 0)
+		r = store_finish(crash->ledger->store_fd, file, crash->record.id,
+				 STORE_CORE_SUFFIX);
+	if (r == 0)
+		take_result(crash, &result);
+	return r;
+}
+
+static void lower_to_none(struct crash *crash, const char *why)
+{
+	struct record *record = &crash->record;
+
+	record->capture = CAPTURE_NONE;
+	record->source = RECORD_SOURCE_NONE;
+	record->core_bytes = record->stored_bytes = 0;
+	record->complete = false;
+	(void)snprintf(record->capture_reason, sizeof(record->capture_reason), "%s", why);
+}
+
+static void capture(struct crash *crash)
+{
+	struct store_file file = STORE_FILE_NULL;
+	struct record *record = &crash->record;
+	struct capture_verdict verdict = plan(crash);
+	char why[96];
+	int r;
+
+	record->capture = verdict.kind;
+	(void)snprintf(record->capture_reason, sizeof(record->capture_reason), "%s",
+		       verdict.reason);
+	if (verdict.kind == CAPTURE_NONE)
+		return;
+	r = store_begin(crash->ledger->store_fd, &file);
+	if (r == 0)
+		r = capture_into(crash, verdict.kind, &file);
+	store_abort(crash->ledger->store_fd, &file);
+	if (r == 0)
+		return;
+	(void)snprintf(why, sizeof(why), "capture failed: %s", strerror(r < 0 ? -r : EPERM));
+	lower_to_none(crash, why);
+}
+
+/* ---- 6. the record ---- */
+
+static void log_kept(const struct crash *crash)
+{
+	const struct record *record = &crash->record;
+	char stored[UNITS_SIZE];
+
+	log_notice("kept %s: %s (pid %" PRId64 ", uid %u) signal %d, weight %" PRIu64
+		   ", %s %s%s%s",
+		   record->id, record->process, record->pid, record->uid, record->signal,
+		   record->weight, capture_kind_name(record->capture),
+		   units_format_bytes(record->stored_bytes, stored),
+		   record->complete || record->capture == CAPTURE_NONE ? "" : " (incomplete)",
+		   crash->victim.verified || crash->replayed ? "" : ", identity unverified");
+}
+
+static int keep(struct crash *crash)
+{
+	int head, r;
+
+	head = read_head(crash);
+	if (crash->core_parsed && crash->victim.verified)
+		(void)victim_matches_auxv(&crash->victim, crash->core.auxv,
+					  crash->core.auxv_bytes);
+	describe(crash);
+	if (head != 0)
+		record_set(&crash->record, "dump_error", json_string(elfcore_strerror(head)));
+	capture(crash);
+	source_release(&crash->source);
+	crash->record.total_ms = clock_monotonic_ms() - crash->started_ms;
+	r = settle_record(crash->ledger, &crash->ticket, &crash->record);
+	if (r < 0) {
+		log_error("crash of %s (pid %" PRId64 ") is counted but not kept: cannot store "
+			  "its record: %s",
+			  crash->record.process, crash->request.pid, strerror(-r));
+		return 0;
+	}
+	if (r == SETTLE_E_LATER)
+		log_warning("%s is kept, but the state is locked: it will be counted as kept by "
+			    "the next who gets the lock",
+			    crash->record.id);
+	log_kept(crash);
+	quota_apply(crash->ledger->store_fd, crash->config, crash->ledger->now.wall_ns);
+	return 0;
+}
+
+/* ---- the pipeline ---- */
+
+int handle_crash(struct crash *crash)
+{
+	int r;
+
+	crash->started_ms = clock_monotonic_ms();
+	identify(crash);
+	r = decide(crash);
+	if (r < 0 || crash->ticket.decision == THROTTLE_FOLD) {
+		source_release(&crash->source);
+		return r;
+	}
+	if (crash->count_only)
+		return give_back(crash);
+	if (crash->decide_only)
+		return settle_commit(crash->ledger, &crash->ticket);
+	if (!crash->replayed)
+		(void)fcntl(crash->source.fd, F_SETPIPE_SZ, PIPE_BYTES); /* fewer, larger reads */
+	return keep(crash);
+}
+
+void crash_done(struct crash *crash)
+{
+	source_release(&crash->source);
+	victim_done(&crash->victim);
+	elfcore_done(&crash->core);
+	record_done(&crash->record);
+	free(crash->head);
+	close_fd(&crash->oom_score_fd);
+}

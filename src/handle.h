@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * One crash from its arrival to its record: the pipeline that the kernel's pipe and
+ * `replay` share.
+ */
+
+#include <stdbool.h>
+
+#include "core/elfcore.h"
+#include "core/record.h"
+#include "core/source.h"
+#include "io/config.h"
+#include "io/victim.h"
+#include "ledger.h"
+#include "request.h"
+
+struct crash {
+	/* Given by the caller. */
+	const struct config *config; /* borrowed */
+	struct ledger *ledger; /* borrowed */
+	struct request request;
+	struct victim victim;
+	struct source source;
+	bool replayed; /* from a saved core, dated by request.time_ns */
+	bool count_only; /* we are still root: decide and count, parse and store nothing */
+	bool decide_only; /* a trial: decide, count as kept what would be kept, store nothing */
+	int oom_score_fd; /* -1: not open */
+
+	/* Made on the way. */
+	void *head;
+	size_t head_bytes;
+	struct elfcore core;
+	bool core_parsed;
+	struct record record;
+	struct ledger_ticket ticket;
+	int64_t started_ms; /* CLOCK_MONOTONIC */
+};
+
+#define CRASH_NULL                                                                       \
+	{ .request = REQUEST_NULL, .victim = VICTIM_NULL, .oom_score_fd = -1,            \
+	  .record = RECORD_NULL }
+
+/*
+ * Decides, and keeps or folds. 0 when the crash is counted and what was decided is done,
+ * also when that was less than wanted: the record says so. -errno when it could not be
+ * counted; everything is logged here.
+ */
+int handle_crash(struct crash *crash);
+
+void crash_done(struct crash *crash);

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "ledger.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/cleanup.h"
+#include "io/counters.h"
+#include "io/dir.h"
+#include "io/events.h"
+#include "io/store.h"
+#include "policy/units.h"
+#include "rebuild.h"
+
+/* ---- opening ---- */
+
+int ledger_open(struct ledger *ledger, const struct config *config, int dir_fd)
+{
+	ledger->config = config;
+	ledger->dir_fd = dir_fd;
+	ledger->state = calloc(1, sizeof(*ledger->state));
+	if (!ledger->state)
+		return -ENOMEM;
+	*ledger->state = (struct state)STATE_NULL;
+	return store_open(dir_fd, &ledger->store_fd);
+}
+
+void ledger_done(struct ledger *ledger)
+{
+	if (ledger->state)
+		state_done(ledger->state);
+	free(ledger->state);
+	ledger->state = NULL;
+	close_fd(&ledger->store_fd);
+	close_fd(&ledger->dir_fd);
+}
+
+/* ---- ids ---- */
+
+/* Sorts by the time of the crash, then by the order of the decisions. */
+static void make_id(int64_t wall_ns, const char *tail, char ret_id[static STATE_ID_SIZE])
+{
+	time_t seconds = wall_ns / NS_PER_SEC;
+	struct tm tm = { 0 };
+	char text[24];
+
+	(void)gmtime_r(&seconds, &tm);
+	(void)strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &tm);
+	(void)snprintf(ret_id, STATE_ID_SIZE, "%s-%s", text, tail);
+}
+
+static void next_id(struct ledger *ledger, int64_t wall_ns, char ret_id[static STATE_ID_SIZE])
+{
+	char tail[20];
+
+	(void)snprintf(tail, sizeof(tail), "%06" PRIx64, ++ledger->state->header.sequence);
+	make_id(wall_ns, tail, ret_id);
+}
+
+/* ---- counters ---- */
+
+/*
+ * A line that cannot be appended loses no count: the next one is cumulative, and the
+ * throttle file has it already.
+ */
+static void append_counters(struct ledger *ledger, const struct counters_event *event, bool sync)
+{
+	int r;
+
+	r = counters_append(ledger->dir_fd, &ledger->state->header,
+			    &ledger->state->header.totals, ledger->now.wall_ns, event, sync);
+	if (r < 0)
+		ledger->counters_failed = strerror(-r);
+}
+
+int ledger_snapshot(struct ledger *ledger, bool sync)
+{
+	struct counters_event event = { 0 };
+
+	return counters_append(ledger->dir_fd, &ledger->state->header,
+			       &ledger->state->header.totals, ledger->now.wall_ns, &event,
+			       sync);
+}
+
+/* ---- settling what is in flight ---- */
+
+enum outcome {
+	OUTCOME_KEPT,
+	OUTCOME_GIVEN_BACK,
+};
+
+static void settle_evicted(struct totals *totals, uint64_t weight, enum outcome outcome)
+{
+	totals->in_flight -= weight < totals->in_flight ? weight : totals->in_flight;
+	if (outcome == OUTCOME_KEPT) {
+		totals->kept_weight += weight;
+		totals->kept++;
+	} else {
+		totals->evicted += weight;
+	}
+}
+
+static int settle_slot(struct ledger *ledger, uint32_t slot_index, uint64_t weight,
+		       enum outcome outcome, struct state_slot *ret_slot)
+{
+	int r;
+
+	r = state_read_slot(ledger->state, slot_index, ret_slot);
+	if (r != 0)
+		return r;
+	if (outcome == OUTCOME_KEPT)
+		account_commit(&ret_slot->account, weight);
+	else
+		account_give_back(&ret_slot->account, weight);
+	return 0;
+}
+
+/* Ends one in-flight entry: counts, frees the entry, says so in the counters. */
+static int settle_entry(struct ledger *ledger, uint32_t index, enum outcome outcome, bool sync)
+{
+	struct state *state = ledger->state;
+	struct state_inflight entry = state->inflight[index];
+	struct counters_event event = { .settled_id = entry.id };
+	struct state_slot slot;
+	int r = 0;
+
+	if (entry.slot == STATE_NO_SLOT)
+		settle_evicted(&state->header.totals, entry.weight, outcome);
+	else
+		r = settle_slot(ledger, entry.slot, entry.weight, outcome, &slot);
+	if (r != 0)
+		return r;
+	if (entry.slot != STATE_NO_SLOT)
+		event.slot = &slot;
+	state->inflight[index] = (struct state_inflight){ 0 };
+	state->header.inflight_used--;
+	r = state_write(state, entry.slot, event.slot, index, sync);
+	if (r != 0)
+		return r;
+	append_counters(ledger, &event, sync);
+	return 0;
+}
+
+static bool abandoned(struct ledger *ledger, uint32_t index)
+{
+	const struct state_inflight *entry = &ledger->state->inflight[index];
+
+	if (entry->orphan)
+		return ledger->on_time_ns - entry->since_ns >= LEDGER_ORPHAN_NS;
+	return !state_inflight_alive(ledger->state, index);
+}
+
+/* What dead handlers left: their record decides. */
+static int reclaim(struct ledger *ledger)
+{
+	struct state *state = ledger->state;
+
+	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++) {
+		struct state_inflight *entry = &state->inflight[i];
+		bool stored;
+		int r;
+
+		if (!entry->id[0] || state->mine[i])
+			continue;
+		entry->id[STATE_ID_SIZE - 1] = '\0';
+		if (!entry->orphan && !abandoned(ledger, i))
+			continue;
+		stored = store_has(ledger->store_fd, entry->id, STORE_RECORD_SUFFIX);
+		if (!stored && !abandoned(ledger, i))
+			continue;
+		r = settle_entry(ledger, i, stored ? OUTCOME_KEPT : OUTCOME_GIVEN_BACK, false);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A free entry with our claim in it; written with the next change. */
+static int take_entry(struct ledger *ledger, const char *id, uint64_t weight, uint32_t slot,
+		      uint32_t *ret_index)
+{
+	struct state *state = ledger->state;
+	int r;
+
+	r = state_inflight_take(state, ret_index);
+	if (r != 0)
+		return r;
+	state->inflight[*ret_index] = (struct state_inflight){
+		.weight = weight, .since_ns = ledger->on_time_ns, .slot = slot
+	};
+	(void)snprintf(state->inflight[*ret_index].id, STATE_ID_SIZE, "%s", id);
+	state->header.inflight_used++;
+	return 0;
+}
+
+/* ---- events that found the lock taken ---- */
+
+static int merge_event(struct ledger *ledger, const struct event *event)
+{
+	struct state *state = ledger->state;
+	struct counters_event line = { 0 };
+	struct state_slot slot;
+	uint32_t index, entry = STATE_INFLIGHT;
+	int r;
+
+	r = state_claim(state, event->uid, event->process, &index, &slot);
+	if (r != 0)
+		return r == STATE_E_FULL ? -EAGAIN : r;
+	hours_crash(&state->header.hours, clock_covered_ns(&state->header.clock),
+		    ledger->config->interval_ns);
+	slot.last_ns = ledger->on_time_ns;
+	slot.last_wall_ns = event->wall_ns;
+	if (!event->kept) {
+		account_enter(&slot.account, 1);
+		account_give_back(&slot.account, 1);
+		slot.account.folded++;
+	} else if (take_entry(ledger, event->id, 1, index, &entry) == 0) {
+		account_enter(&slot.account, 1);
+		state->inflight[entry].orphan = true;
+		state_inflight_release(state, entry);
+	} else {
+		return -EAGAIN; /* no free entry: stays in the file */
+	}
+	line.slot = &slot;
+	r = state_write(state, index, &slot, entry, false);
+	if (r == 0)
+		append_counters(ledger, &line, false);
+	return r;
+}
+
+/*
+ * Events are counted one change each, but consumed with the last: a merger that is killed
+ * in between would merge some twice. So each change moves the consumed prefix along.
+ */
+static int merge_events(struct ledger *ledger)
+{
+	struct state_header *header = &ledger->state->header;
+	_cleanup_free_ struct event *events = NULL;
+	struct events_batch batch;
+	int r;
+
+	r = events_read(ledger->dir_fd, header->events_bytes, header->events_crc, &batch);
+	if (r < 0)
+		return r;
+	events = batch.event;
+	for (size_t i = 0; i < batch.n; i++) {
+		header->events_bytes = batch.event[i].end_bytes;
+		header->events_crc = batch.event[i].end_crc;
+		r = merge_event(ledger, &batch.event[i]);
+		if (r != 0)
+			return r;
+	}
+	if (batch.n > 0)
+		events_trim(ledger->dir_fd, header->events_bytes);
+	return 0;
+}
+
+/* ---- the lock ---- */
+
+static void advance(struct ledger *ledger, const struct clock_reading *now)
+{
+	struct state_header *header = &ledger->state->header;
+
+	ledger->now = *now;
+	ledger->on_time_ns = clock_advance(&header->clock, now, ledger->covered);
+	hours_settle(&header->hours, clock_covered_ns(&header->clock),
+		     ledger->config->interval_ns);
+}
+
+static int bring_up_to_date(struct ledger *ledger, const struct clock_reading *now)
+{
+	int r;
+
+	advance(ledger, now);
+	r = merge_events(ledger);
+	if (r == 0 || r == -EAGAIN)
+		r = reclaim(ledger);
+	return r;
+}
+
+/* The old file has been set aside: a new one, with all that counters and records tell. */
+static int start_anew(struct ledger *ledger, const struct clock_reading *now)
+{
+	int r;
+
+	ledger->rebuilt = true;
+	r = state_lock(ledger->state, ledger->dir_fd, LEDGER_WAIT_MS);
+	if (r != 0)
+		return r == STATE_E_BAD ? -EIO : r;
+	r = rebuild_state(ledger->state, ledger->dir_fd, ledger->store_fd, now);
+	return r == 0 ? bring_up_to_date(ledger, now) : r;
+}
+
+int ledger_lock(struct ledger *ledger, const struct clock_reading *now)
+{
+	struct state *state = ledger->state;
+	int r;
+
+	r = state_lock(state, ledger->dir_fd, LEDGER_WAIT_MS);
+	if (r == 0) {
+		r = bring_up_to_date(ledger, now);
+		if (r == STATE_E_BAD && state_set_aside(state) < 0)
+			r = -EIO;
+	}
+	if (r == STATE_E_BAD)
+		r = start_anew(ledger, now);
+	if (r != 0)
+		state_unlock(state);
+	return r == STATE_E_BAD ? -EIO : r;
+}
+
+void ledger_unlock(struct ledger *ledger)
+{
+	state_unlock(ledger->state);
+}
+
+/* ---- a crash ---- */
+
+static void ticket_init(struct ledger_ticket *ticket, const struct ledger_crash *crash)
+{
+	*ticket = (struct ledger_ticket){ .uid = crash->uid,
+					  .slot = STATE_NO_SLOT,
+					  .inflight = STATE_INFLIGHT };
+	(void)snprintf(ticket->process, sizeof(ticket->process), "%s", crash->process);
+}
+
+/* Nobody can be asked: count it where no lock is needed, and keep it small. */
+static int crash_without_lock(struct ledger *ledger, const struct ledger_crash *crash,
+			      const struct clock_reading *now, struct ledger_ticket *ticket)
+{
+	struct event event = { .monotonic_ns = now->monotonic_ns,
+			       .wall_ns = crash->wall_ns ?: now->wall_ns,
+			       .uid = crash->uid,
+			       .kept = true };
+	char tail[20];
+
+	(void)snprintf(tail, sizeof(tail), "b%08x",
+		       (unsigned int)((uint64_t)now->monotonic_ns / 1000) ^
+			       (unsigned int)getpid() << 12);
+	make_id(event.wall_ns, tail, ticket->id);
+	ticket->decision = THROTTLE_KEEP;
+	ticket->reason = "the state was locked for too long to ask";
+	ticket->weight = 1;
+	ticket->without_lock = true;
+	(void)snprintf(event.id, sizeof(event.id), "%s", ticket->id);
+	(void)snprintf(event.process, sizeof(event.process), "%s", crash->process);
+	return events_append(ledger->dir_fd, &event);
+}
+
+static const char *reason_of(const struct throttle_verdict *verdict,
+			     const struct throttle_limits *limits)
+{
+	if (!limits->enabled)
+		return "throttling is off";
+	switch (verdict->decision) {
+	case THROTTLE_KEEP:
+		return verdict->weight > 1 ? "stands for the crashes folded before it" :
+					     "within the crash loop limit";
+	case THROTTLE_NOVEL:
+		return "a crash loop, but this signature is new";
+	case THROTTLE_FOLD:
+		return "in a crash loop";
+	}
+	return "";
+}
+
+static void mark_hours(struct ledger *ledger, const struct ledger_crash *crash)
+{
+	struct state_header *header = &ledger->state->header;
+
+	if (!crash->imported)
+		hours_crash(&header->hours, clock_covered_ns(&header->clock),
+			    ledger->config->interval_ns);
+}
+
+/* What else is being kept at this moment: the budgets depend on it. */
+static void count_in_flight(const struct state *state, struct ledger_ticket *ticket)
+{
+	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++) {
+		uint32_t slot = state->inflight[i].slot;
+
+		if (!state->inflight[i].id[0])
+			continue;
+		ticket->captures_running++;
+		if (slot < STATE_SLOTS && state->place[slot].uid == ticket->uid)
+			ticket->captures_of_uid++;
+	}
+}
+
+/* Takes id and in-flight entry for a crash that is to be kept. */
+static void reserve(struct ledger *ledger, struct state_slot *slot, int64_t wall_ns,
+		    struct ledger_ticket *ticket)
+{
+	if (ticket->decision == THROTTLE_FOLD)
+		return;
+	count_in_flight(ledger->state, ticket);
+	next_id(ledger, wall_ns, ticket->id);
+	if (take_entry(ledger, ticket->id, ticket->weight, ticket->slot, &ticket->inflight) == 0)
+		return;
+	account_give_back(&slot->account, ticket->weight);
+	slot->account.folded++;
+	ticket->decision = THROTTLE_FOLD;
+	ticket->reason = "too many crashes are being kept at this moment";
+	ticket->id[0] = '\0';
+	ticket->weight = 0;
+	ticket->inflight = STATE_INFLIGHT;
+}
+
+static int decide(struct ledger *ledger, const struct ledger_crash *crash,
+		  struct ledger_ticket *ticket)
+{
+	struct state *state = ledger->state;
+	int64_t wall_ns = crash->wall_ns ?: ledger->now.wall_ns;
+	struct throttle_verdict verdict;
+	struct state_slot slot;
+	int r;
+
+	r = state_claim(state, crash->uid, crash->process, &ticket->slot, &slot);
+	if (r != 0)
+		return r == STATE_E_FULL ? -ENOSPC : r;
+	ticket->on_time_ns =
+		crash->imported ?
+			clock_on_time_of_wall(&state->header.clock, &ledger->now, wall_ns) :
+			ledger->on_time_ns;
+	mark_hours(ledger, crash);
+	verdict = account_crash(&slot.account, &ledger->config->throttle, ticket->on_time_ns,
+				crash->signature);
+	ticket->decision = verdict.decision;
+	ticket->weight = verdict.weight;
+	ticket->loop_started = verdict.loop_started;
+	ticket->reason = reason_of(&verdict, &ledger->config->throttle);
+	if (slot.account.crashes == 1)
+		slot.first_ns = ticket->on_time_ns;
+	slot.last_ns = ledger->on_time_ns;
+	slot.last_wall_ns = wall_ns;
+	reserve(ledger, &slot, wall_ns, ticket);
+	r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
+	if (r != 0)
+		return r;
+	append_counters(ledger,
+			&(struct counters_event){
+				.slot = &slot,
+				.reserved_id = ticket->id[0] ? ticket->id : NULL,
+				.reserved_weight = ticket->weight },
+			false);
+	return 0;
+}
+
+int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
+		 const struct clock_reading *now, struct ledger_ticket *ret_ticket)
+{
+	int r;
+
+	ticket_init(ret_ticket, crash);
+	r = ledger_lock(ledger, now);
+	if (r == 0)
+		r = decide(ledger, crash, ret_ticket);
+	if (r == STATE_E_BAD) {
+		r = state_set_aside(ledger->state);
+		if (r == 0)
+			r = start_anew(ledger, now);
+		if (r == 0)
+			r = decide(ledger, crash, ret_ticket);
+	}
+	ledger_unlock(ledger);
+	if (r != 0)
+		r = crash_without_lock(ledger, crash, now, ret_ticket);
+	return r;
+}
+
+/* ---- ending it ---- */
+
+/*
+ * The entry is found by its id, not its index: the file may have been set aside and
+ * rebuilt since. A rebuilt file knows the crash as pending, so the account is told anyway.
+ */
+static int settle_ticket(struct ledger *ledger, const struct ledger_ticket *ticket,
+			 enum outcome outcome)
+{
+	struct state *state = ledger->state;
+	struct counters_event event = { .settled_id = ticket->id };
+	struct state_slot slot;
+	uint32_t index;
+	int r;
+
+	for (uint32_t i = 0; i < STATE_INFLIGHT; i++) {
+		if (strcmp(state->inflight[i].id, ticket->id) != 0)
+			continue;
+		r = settle_entry(ledger, i, outcome, true);
+		state_inflight_release(state, i);
+		return r;
+	}
+	if (ticket->without_lock)
+		return 0; /* taking the lock has merged the event and found the record, or not */
+	if (outcome == OUTCOME_GIVEN_BACK || ticket->slot == STATE_NO_SLOT)
+		return 0; /* pending there already */
+	r = state_claim(state, ticket->uid, ticket->process, &index, &slot);
+	if (r == 0) {
+		account_commit(&slot.account, ticket->weight);
+		event.slot = &slot;
+		r = state_write(state, index, &slot, STATE_INFLIGHT, true);
+	}
+	if (r == 0)
+		append_counters(ledger, &event, true);
+	return r > 0 ? -EIO : r;
+}
+
+static int end_ticket(struct ledger *ledger, const struct ledger_ticket *ticket,
+		      const struct clock_reading *now, enum outcome outcome)
+{
+	int r;
+
+	r = ledger_lock(ledger, now);
+	if (r != 0)
+		return r; /* the next holder finds the record, or that there is none */
+	r = settle_ticket(ledger, ticket, outcome);
+	ledger_unlock(ledger);
+	return r;
+}
+
+int ledger_commit(struct ledger *ledger, const struct ledger_ticket *ticket,
+		  const struct clock_reading *now)
+{
+	return end_ticket(ledger, ticket, now, OUTCOME_KEPT);
+}
+
+int ledger_give_back(struct ledger *ledger, const struct ledger_ticket *ticket,
+		     const struct clock_reading *now)
+{
+	return end_ticket(ledger, ticket, now, OUTCOME_GIVEN_BACK);
+}
+
+/* ---- folds nobody will fetch ---- */
+
+static int take_evicted(struct ledger *ledger, struct ledger_ticket *ticket)
+{
+	struct totals *totals = &ledger->state->header.totals;
+	int r;
+
+	ticket->weight = totals->evicted;
+	if (ticket->weight == 0)
+		return 0;
+	next_id(ledger, ledger->now.wall_ns, ticket->id);
+	r = take_entry(ledger, ticket->id, ticket->weight, STATE_NO_SLOT, &ticket->inflight);
+	if (r != 0)
+		return -EAGAIN;
+	totals->in_flight += totals->evicted;
+	totals->evicted = 0;
+	return state_write(ledger->state, 0, NULL, ticket->inflight, true);
+}
+
+static int take_slot(struct ledger *ledger, struct ledger_ticket *ticket)
+{
+	struct state_slot slot;
+	int r;
+
+	r = state_read_slot(ledger->state, ticket->slot, &slot);
+	if (r != 0)
+		return r;
+	ticket->uid = slot.uid;
+	(void)snprintf(ticket->process, sizeof(ticket->process), "%s", slot.process);
+	ticket->weight = slot.account.throttle.pending;
+	if (ticket->weight == 0)
+		return 0;
+	next_id(ledger, ledger->now.wall_ns, ticket->id);
+	r = take_entry(ledger, ticket->id, ticket->weight, ticket->slot, &ticket->inflight);
+	if (r != 0)
+		return -EAGAIN;
+	(void)account_take_pending(&slot.account);
+	r = state_write(ledger->state, ticket->slot, &slot, ticket->inflight, true);
+	if (r != 0)
+		return r;
+	append_counters(ledger,
+			&(struct counters_event){ .slot = &slot,
+						  .reserved_id = ticket->id,
+						  .reserved_weight = ticket->weight },
+			true);
+	return 0;
+}
+
+int ledger_take_pending(struct ledger *ledger, uint32_t slot, struct ledger_ticket *ret_ticket)
+{
+	*ret_ticket = (struct ledger_ticket){ .decision = THROTTLE_FOLD,
+					      .on_time_ns = ledger->on_time_ns,
+					      .slot = slot,
+					      .inflight = STATE_INFLIGHT };
+	if (slot == STATE_NO_SLOT)
+		return take_evicted(ledger, ret_ticket);
+	return take_slot(ledger, ret_ticket);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The state directory as one object: throttle file, events, counters and records, held
+ * together by the ledger
+ *
+ *     crashes = kept weight + pending + in flight + evicted
+ *
+ * Taking the lock brings everything up to date first: a change that was cut off is
+ * finished, a damaged throttle file is set aside and rebuilt, events that found the lock
+ * taken are merged, and what dead handlers had in flight is kept if their record exists
+ * and pending again if not. Under the lock nothing slow happens.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/config.h"
+#include "io/state.h"
+#include "policy/clock.h"
+#include "policy/throttle.h"
+
+#define LEDGER_WAIT_MS 2000
+/* A keep whose handler cannot prove that it lives is given up after this long. */
+#define LEDGER_ORPHAN_NS (900LL * 1000000000)
+
+enum {
+	LEDGER_E_BUSY = STATE_E_BUSY,
+};
+
+struct ledger {
+	const struct config *config; /* borrowed */
+	int dir_fd; /* owned */
+	int store_fd; /* owned */
+	struct state *state; /* owned */
+	struct clock_reading now;
+	int64_t on_time_ns;
+	bool covered; /* crashes come to us */
+	bool rebuilt; /* the throttle file was bad and is new: to be logged, once */
+	const char *counters_failed; /* why the last line could not be appended, or NULL */
+};
+
+#define LEDGER_NULL { .dir_fd = -1, .store_fd = -1, .covered = true }
+
+/* A crash to be decided. */
+struct ledger_crash {
+	uint32_t uid;
+	const char *process; /* cleaned */
+	int64_t wall_ns; /* when it happened; 0: now */
+	bool imported; /* happened at wall_ns, maybe long ago: the hours are not marked */
+	uint64_t signature; /* 0: unknown */
+};
+
+/* What was decided, and the claim to settle it later. */
+struct ledger_ticket {
+	char id[STATE_ID_SIZE]; /* "" when folded */
+	enum throttle_decision decision;
+	const char *reason; /* static text */
+	bool loop_started;
+	bool without_lock; /* went to the events file */
+	uint64_t weight;
+	int64_t on_time_ns;
+	uint32_t uid;
+	char process[NAME_SIZE];
+	uint32_t slot;
+	uint32_t inflight;
+	uint32_t captures_running; /* keeps under way besides this one ... */
+	uint32_t captures_of_uid; /* ... and those of this user */
+};
+
+/* Takes over dir_fd. Opens the store below it. -errno, DIR_E_UNSAFE. */
+int ledger_open(struct ledger *ledger, const struct config *config, int dir_fd);
+void ledger_done(struct ledger *ledger);
+
+/* Lock and bring up to date, to `now`. LEDGER_E_BUSY when the lock is not to be had, -errno. */
+int ledger_lock(struct ledger *ledger, const struct clock_reading *now);
+void ledger_unlock(struct ledger *ledger);
+
+/*
+ * Counts the crash and decides. Locks by itself. When the lock is not to be had the crash
+ * goes to the events file and is kept with weight 1, small (without_lock).
+ */
+int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
+		 const struct clock_reading *now, struct ledger_ticket *ret_ticket);
+
+/* The record is durable: its weight is kept. Locks by itself. */
+int ledger_commit(struct ledger *ledger, const struct ledger_ticket *ticket,
+		  const struct clock_reading *now);
+
+/* Nothing durable came of it: its weight is pending again. Locks by itself. */
+int ledger_give_back(struct ledger *ledger, const struct ledger_ticket *ticket,
+		     const struct clock_reading *now);
+
+/*
+ * With the lock held: takes the pending weight of the slot (STATE_NO_SLOT: the evicted
+ * weight) in flight, for a folded record. Weight 0: there was none.
+ */
+int ledger_take_pending(struct ledger *ledger, uint32_t slot, struct ledger_ticket *ret_ticket);
+
+/* With the lock held: appends a snapshot of the totals to the counters. */
+int ledger_snapshot(struct ledger *ledger, bool sync);

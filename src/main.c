@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+
+static int print_overview(FILE *out)
+{
+	(void)fprintf(out, "Usage: corefold COMMAND [OPTION...] [ARGUMENT...]\n"
+			   "Keeps the first crash of every kind, counts every crash, folds "
+			   "crash loops.\n\n");
+	for (size_t i = 0; cmd_table[i]; i++)
+		(void)fprintf(out, "  %-10s %s\n", cmd_table[i]->name, cmd_table[i]->summary);
+	(void)fprintf(out, "\n'corefold COMMAND --help' tells more; the manual is corefold(8).\n");
+	return fflush(out) == 0 ? CMD_DONE : CMD_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		(void)print_overview(stderr);
+		return CMD_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
+		return print_overview(stdout);
+	if (strcmp(argv[1], "--version") == 0) {
+		(void)printf("corefold " COREFOLD_VERSION "\n");
+		return fflush(stdout) == 0 ? CMD_DONE : CMD_FAILED;
+	}
+	for (size_t i = 0; cmd_table[i]; i++) {
+		struct cmd cmd = { .command = cmd_table[i], .argc = argc - 1, .argv = argv + 1 };
+
+		if (strcmp(argv[1], cmd_table[i]->name) == 0)
+			return cmd_table[i]->run(&cmd);
+	}
+	(void)fprintf(stderr, "corefold: no command '%.64s': 'corefold --help' lists them\n",
+		      argv[1]);
+	return CMD_USAGE;
+}
