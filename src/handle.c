@@ -20,6 +20,7 @@
 #include <sys/utsname.h>
 
 #include "core/capture.h"
+#include "handover.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/log.h"
@@ -389,7 +390,7 @@ static void log_kept(const struct crash *crash)
 		   crash->victim.verified || crash->replayed ? "" : ", identity unverified");
 }
 
-static int keep(struct crash *crash)
+int handle_keep(struct crash *crash)
 {
 	int head, r;
 
@@ -436,9 +437,11 @@ int handle_crash(struct crash *crash)
 		return give_back(crash);
 	if (crash->decide_only)
 		return settle_commit(crash->ledger, &crash->ticket);
-	if (!crash->replayed)
+	if (!crash->replayed) {
 		(void)fcntl(crash->source.fd, F_SETPIPE_SZ, PIPE_BYTES); /* fewer, larger reads */
-	return keep(crash);
+		handover_exec(crash);
+	}
+	return handle_keep(crash);
 }
 
 void crash_done(struct crash *crash)

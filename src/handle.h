@@ -49,4 +49,7 @@ struct crash {
  */
 int handle_crash(struct crash *crash);
 
+/* The second half, for a crash whose ticket says keep: capture, store, settle. */
+int handle_keep(struct crash *crash);
+
 void crash_done(struct crash *crash);

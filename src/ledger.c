@@ -28,7 +28,7 @@ int ledger_open(struct ledger *ledger, const struct config *config, int dir_fd)
 	ledger->state = calloc(1, sizeof(*ledger->state));
 	if (!ledger->state)
 		return -ENOMEM;
-	*ledger->state = (struct state)STATE_NULL;
+	state_init(ledger->state);
 	return store_open(dir_fd, &ledger->store_fd);
 }
 
@@ -53,7 +53,7 @@ static void make_id(int64_t wall_ns, const char *tail, char ret_id[static STATE_
 
 	(void)gmtime_r(&seconds, &tm);
 	(void)strftime(text, sizeof(text), "%Y%m%dT%H%M%S", &tm);
-	(void)snprintf(ret_id, STATE_ID_SIZE, "%s-%s", text, tail);
+	(void)snprintf(ret_id, STATE_ID_SIZE, "%.16s-%.20s", text, tail);
 }
 
 static void next_id(struct ledger *ledger, int64_t wall_ns, char ret_id[static STATE_ID_SIZE])
@@ -331,6 +331,11 @@ static void ticket_init(struct ledger_ticket *ticket, const struct ledger_crash 
 	(void)snprintf(ticket->process, sizeof(ticket->process), "%s", crash->process);
 }
 
+static void set_reason(struct ledger_ticket *ticket, const char *reason)
+{
+	(void)snprintf(ticket->reason, sizeof(ticket->reason), "%s", reason);
+}
+
 /* Nobody can be asked: count it where no lock is needed, and keep it small. */
 static int crash_without_lock(struct ledger *ledger, const struct ledger_crash *crash,
 			      const struct clock_reading *now, struct ledger_ticket *ticket)
@@ -346,7 +351,7 @@ static int crash_without_lock(struct ledger *ledger, const struct ledger_crash *
 			       (unsigned int)getpid() << 12);
 	make_id(event.wall_ns, tail, ticket->id);
 	ticket->decision = THROTTLE_KEEP;
-	ticket->reason = "the state was locked for too long to ask";
+	set_reason(ticket, "the state was locked for too long to ask");
 	ticket->weight = 1;
 	ticket->without_lock = true;
 	(void)snprintf(event.id, sizeof(event.id), "%s", ticket->id);
@@ -407,7 +412,7 @@ static void reserve(struct ledger *ledger, struct state_slot *slot, int64_t wall
 	account_give_back(&slot->account, ticket->weight);
 	slot->account.folded++;
 	ticket->decision = THROTTLE_FOLD;
-	ticket->reason = "too many crashes are being kept at this moment";
+	set_reason(ticket, "too many crashes are being kept at this moment");
 	ticket->id[0] = '\0';
 	ticket->weight = 0;
 	ticket->inflight = STATE_INFLIGHT;
@@ -435,7 +440,7 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	ticket->decision = verdict.decision;
 	ticket->weight = verdict.weight;
 	ticket->loop_started = verdict.loop_started;
-	ticket->reason = reason_of(&verdict, &ledger->config->throttle);
+	set_reason(ticket, reason_of(&verdict, &ledger->config->throttle));
 	if (slot.account.crashes == 1)
 		slot.first_ns = ticket->on_time_ns;
 	slot.last_ns = ledger->on_time_ns;

@@ -56,7 +56,7 @@ struct ledger_crash {
 struct ledger_ticket {
 	char id[STATE_ID_SIZE]; /* "" when folded */
 	enum throttle_decision decision;
-	const char *reason; /* static text */
+	char reason[80];
 	bool loop_started;
 	bool without_lock; /* went to the events file */
 	uint64_t weight;

@@ -14,10 +14,17 @@
 #include "policy/name.h"
 
 /* The only state of the process that is not passed around. */
-static struct {
-	bool to_stderr;
-	int kmsg_fd;
-} log_target = { .to_stderr = true, .kmsg_fd = -1 };
+static struct log_target log_target = { .to_stderr = true, .kmsg_fd = -1 };
+
+struct log_target log_get(void)
+{
+	return log_target;
+}
+
+void log_set(struct log_target target)
+{
+	log_target = target;
+}
 
 void log_open(bool to_stderr)
 {

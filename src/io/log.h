@@ -12,8 +12,17 @@
 #include <stdbool.h>
 #include <syslog.h>
 
-/* Opens what can only be opened as root. `to_stderr`: a person is watching. */
+struct log_target {
+	bool to_stderr; /* a person is watching */
+	int kmsg_fd; /* -1: not open */
+};
+
+/* Opens what can only be opened as root. */
 void log_open(bool to_stderr);
+
+/* Where lines go, and to let them go where another process of ours sent them. */
+struct log_target log_get(void);
+void log_set(struct log_target target);
 
 /* priority as in syslog(3). Control characters in the text are escaped. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -35,6 +35,19 @@ bool process_repair_stdio(void)
 	return had_stderr;
 }
 
+int process_take_stdin(void)
+{
+	int pipe_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r = pipe_fd;
+
+	if (pipe_fd < 0 || null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
+		r = -errno;
+	if (null_fd > STDERR_FILENO)
+		(void)close(null_fd);
+	return r;
+}
+
 int process_undumpable(void)
 {
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;

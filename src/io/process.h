@@ -13,6 +13,12 @@
 bool process_repair_stdio(void);
 
 /*
+ * Moves the dump from fd 0 to a descriptor that no child inherits (a child holding it
+ * would hold the victim), with /dev/null in its place. -errno.
+ */
+int process_take_stdin(void);
+
+/*
  * No core of ourselves and no ptrace by our own user. To be called again after every
  * change of ids: the kernel resets it.
  */

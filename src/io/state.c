@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <zlib.h>
@@ -39,7 +40,8 @@ struct journal {
 #define PAGE 4096u
 #define PAGES(bytes) (((bytes) + PAGE - 1) / PAGE * PAGE)
 #define PLACES_AT PAGES(sizeof(struct state_header))
-#define INFLIGHT_AT (PLACES_AT + PAGES(sizeof(struct state_place) * STATE_SLOTS))
+#define PLACES_BYTES PAGES(sizeof(struct state_place) * STATE_SLOTS)
+#define INFLIGHT_AT (PLACES_AT + PLACES_BYTES)
 #define JOURNAL_AT (INFLIGHT_AT + PAGES(sizeof(struct state_inflight) * STATE_INFLIGHT))
 #define SLOTS_AT (JOURNAL_AT + PAGES(sizeof(struct journal)))
 #define STATE_BYTES (SLOTS_AT + PAGES(sizeof(struct state_slot) * STATE_SLOTS))
@@ -208,6 +210,15 @@ static int lock_bounded(int fd, unsigned int wait_ms)
 	return 0;
 }
 
+static void close_file(struct state *state)
+{
+	if (state->place)
+		(void)munmap((void *)(uintptr_t)state->place, PLACES_BYTES);
+	state->place = NULL;
+	close_fd(&state->fd);
+	memset(state->mine, 0, sizeof(state->mine));
+}
+
 static int open_and_lock(struct state *state, unsigned int wait_ms)
 {
 	for (int attempt = 0; attempt < 8; attempt++) {
@@ -223,8 +234,7 @@ static int open_and_lock(struct state *state, unsigned int wait_ms)
 			return r;
 		if (still_named(state))
 			return 0;
-		close_fd(&state->fd);
-		memset(state->mine, 0, sizeof(state->mine));
+		close_file(state);
 	}
 	return STATE_E_BUSY;
 }
@@ -280,6 +290,36 @@ static int recover(struct state *state)
 	return r;
 }
 
+/*
+ * Mapped, not read: a lookup scans all places, and copying them would cost a crash more
+ * than all other reads together. Changes are written with pwrite() and show here.
+ */
+static int map_places(struct state *state)
+{
+	void *map;
+
+	if (state->place)
+		return 0;
+	map = mmap(NULL, PLACES_BYTES, PROT_READ, MAP_SHARED | MAP_POPULATE, state->fd,
+		   PLACES_AT);
+	if (map == MAP_FAILED)
+		return -errno;
+	state->place = map;
+	return 0;
+}
+
+static int load_inflight(struct state *state)
+{
+	if (state->header.inflight_used == 0) {
+		if (state->inflight_loaded)
+			memset(state->inflight, 0, sizeof(state->inflight));
+		state->inflight_loaded = false;
+		return 0;
+	}
+	state->inflight_loaded = true;
+	return read_at(state->fd, state->inflight, sizeof(state->inflight), INFLIGHT_AT);
+}
+
 static int load(struct state *state)
 {
 	struct stat st;
@@ -290,12 +330,9 @@ static int load(struct state *state)
 	if (st.st_size != STATE_BYTES)
 		return STATE_E_BAD;
 	r = recover(state);
-	if (r != 0)
-		return r;
-	r = read_at(state->fd, state->place, sizeof(state->place), PLACES_AT);
-	if (r != 0 || state->header.inflight_used == 0)
-		return r;
-	return read_at(state->fd, state->inflight, sizeof(state->inflight), INFLIGHT_AT);
+	if (r == 0)
+		r = map_places(state);
+	return r == 0 ? load_inflight(state) : r;
 }
 
 int state_lock(struct state *state, int dir_fd, unsigned int wait_ms)
@@ -307,7 +344,6 @@ int state_lock(struct state *state, int dir_fd, unsigned int wait_ms)
 	r = open_and_lock(state, wait_ms);
 	if (r != 0)
 		return r;
-	memset(state->inflight, 0, sizeof(state->inflight));
 	state->stalled = false;
 	state->locked = true;
 	r = load(state);
@@ -327,10 +363,15 @@ void state_unlock(struct state *state)
 	state->locked = false;
 }
 
+void state_init(struct state *state)
+{
+	state->dir_fd = state->fd = -1;
+}
+
 void state_done(struct state *state)
 {
 	state_unlock(state);
-	close_fd(&state->fd);
+	close_file(state);
 }
 
 /*
@@ -345,7 +386,6 @@ int state_set_aside(struct state *state)
 	if (renameat(state->dir_fd, STATE_FILE, state->dir_fd, STATE_FILE ".bad") < 0)
 		r = -errno;
 	state_done(state);
-	memset(state->mine, 0, sizeof(state->mine));
 	return r;
 }
 
@@ -499,9 +539,9 @@ int state_write(struct state *state, uint32_t index, const struct state_slot *sl
 		journal.slot = *slot;
 		journal.slot.crc = CRC_OF(&journal.slot);
 		journal.place = place_of(slot);
-		state->place[index] = journal.place;
 	}
 	if (inflight_index < STATE_INFLIGHT) {
+		state->inflight_loaded = true;
 		journal.has_inflight = true;
 		journal.inflight_index = inflight_index;
 		journal.inflight = state->inflight[inflight_index];

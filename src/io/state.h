@@ -97,12 +97,14 @@ struct state {
 	bool locked;
 	bool stalled; /* a change sits in the journal and could not be written home */
 	bool mine[STATE_INFLIGHT]; /* entries that this object took */
+	bool inflight_loaded;
+	const struct state_place *place; /* STATE_SLOTS of them: the file's own, mapped */
 	struct state_header header;
-	struct state_place place[STATE_SLOTS];
 	struct state_inflight inflight[STATE_INFLIGHT];
 };
 
-#define STATE_NULL { .dir_fd = -1, .fd = -1 }
+/* Large: allocate it zeroed, then state_init(). */
+void state_init(struct state *state);
 
 /*
  * Takes the lock, waiting at most wait_ms, and loads header, places and in-flight entries;
