@@ -34,6 +34,8 @@
 /* A capture still running after that is cut short: something is wrong with the disk. */
 #define CAPTURE_MAX_MS (300 * 1000)
 #define ARGV_MAX 64
+/* So many small captures at once hold no more memory than one that fills its buffer. */
+#define SMALL_SHARE 64
 
 /* ---- 1. identity ---- */
 
@@ -286,6 +288,7 @@ static struct capture_verdict plan(struct crash *crash)
 		.max_core_bytes = config->max_core_bytes,
 		.rlimit_bytes = config->honor_rlimit ? crash->request.rlimit_core : UINT64_MAX,
 		.max_captures = config->max_captures,
+		.small_bytes = config->buffer_bytes / SMALL_SHARE,
 		.captures_running = crash->ticket.captures_running,
 		.captures_of_uid = crash->ticket.captures_of_uid,
 	};

@@ -47,6 +47,8 @@ static void limit_by_running(const struct capture_budget *budget,
 	/* Whoever crashes most leaves one capture to the others. */
 	uint32_t share = budget->max_captures > 1 ? budget->max_captures - 1 : 1;
 
+	if (budget->memory_bytes <= budget->small_bytes)
+		return;
 	if (budget->captures_running >= budget->max_captures)
 		lower(verdict, part(budget), "MaxCaptures running");
 	else if (budget->captures_of_uid >= share)

@@ -40,6 +40,7 @@ struct capture_budget {
 	uint32_t captures_running; /* by other handlers */
 	uint32_t captures_of_uid;
 	uint32_t max_captures;
+	uint64_t small_bytes; /* memory up to that does not count as a capture: it fills no buffer */
 
 	uint32_t full_of_signature; /* full captures of the same signature in the store */
 	uint32_t full_per_signature; /* 0: no limit */
