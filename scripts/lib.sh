@@ -37,17 +37,19 @@ install_packages() {
 
 # build DIR [MESON OPTION...]: configures once, then builds.
 build() {
-	local dir=$1
+	local dir=$1 log=$1/build.log
+
 	shift
+	mkdir -p "$dir"
 	if [ ! -f "$dir/build.ninja" ]; then
-		meson setup "$dir" "$@" >"$dir.log" 2>&1 || {
-			tail -n 30 "$dir.log" >&2
-			die "meson setup failed (whole output in $dir.log)"
+		meson setup "$dir" "$@" >"$log" 2>&1 || {
+			tail -n 30 "$log" >&2
+			die "meson setup failed (whole output in $log)"
 		}
 	fi
-	ninja -C "$dir" >"$dir.log" 2>&1 || {
-		tail -n 30 "$dir.log" >&2
-		die "the build failed (whole output in $dir.log)"
+	ninja -C "$dir" >"$log" 2>&1 || {
+		tail -n 30 "$log" >&2
+		die "the build failed (whole output in $log)"
 	}
 }
 
