@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/output.h"
 #include "io/cleanup.h"
 #include "io/store.h"
 #include "policy/units.h"
@@ -74,8 +75,12 @@ static int gather(struct cmd *cmd, struct ledger *ledger, struct summary *summar
 	return CMD_DONE;
 }
 
-static int write_out(struct cmd *cmd, const struct summary *summary, FILE *out, const char *path)
+static int write_out(struct cmd *cmd, const struct summary *summary, const struct output *output)
 {
+	_cleanup_fclose_ FILE *out = fdopen(output->fd, "w");
+
+	if (!out)
+		return cmd_failed(cmd, "out of memory");
 	if (cmd->json) {
 		json_t *json = summary_json(summary);
 
@@ -86,8 +91,7 @@ static int write_out(struct cmd *cmd, const struct summary *summary, FILE *out, 
 		summary_text(summary, out);
 	}
 	if (fflush(out) != 0 || ferror(out))
-		return cmd_failed(cmd, "cannot write to %s: %s", path ?: "standard output",
-				  strerror(errno));
+		return cmd_failed(cmd, "cannot write the summary: %s", strerror(errno));
 	return CMD_DONE;
 }
 
@@ -97,7 +101,7 @@ static int summary_run(struct cmd *cmd)
 						 .until_ns = INT64_MAX } };
 	struct ledger ledger = LEDGER_NULL;
 	struct summary summary = SUMMARY_NULL;
-	_cleanup_fclose_ FILE *file = NULL;
+	struct output out;
 	int status = CMD_DONE, letter;
 
 	while ((letter = cmd_option(cmd, &status)) > 0)
@@ -109,17 +113,14 @@ static int summary_run(struct cmd *cmd)
 		return status;
 	if (optind < cmd->argc)
 		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
-	if (o.output) { /* as the caller, before root becomes the owner of the state */
-		file = fopen(o.output, "we");
-		if (!file)
-			return cmd_failed(cmd, "%s: %s", o.output, strerror(errno));
-	}
 	summary.window = o.window;
-	status = cmd_open_ledger(cmd, &ledger);
+	status = output_open(cmd, o.output, &out);
+	if (status == CMD_DONE)
+		status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
 		status = gather(cmd, &ledger, &summary);
 	if (status == CMD_DONE)
-		status = write_out(cmd, &summary, file ?: stdout, o.output);
+		status = write_out(cmd, &summary, &out);
 	summary_done(&summary);
 	ledger_done(&ledger);
 	return status;
