@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,13 +23,14 @@ struct blob {
 	char build[64]; /* both programs come from one build, or this is refused */
 	uint64_t bytes;
 	struct request request;
-	struct victim victim; /* its descriptors are inherited, its one pointer is NULL */
+	struct victim victim; /* its descriptors are inherited */
 	struct ledger_ticket ticket;
 	struct clock_reading now;
 	int64_t on_time_ns;
 	int64_t started_ms;
 	char process[NAME_SIZE];
 	struct config config;
+	uint64_t head_bytes; /* of the dump, read already: they stand behind this */
 	int pipe_fd;
 	int dir_fd;
 	int proof_fd;
@@ -48,6 +50,7 @@ static void fill(const struct crash *crash, struct blob *blob)
 		.on_time_ns = crash->ledger->on_time_ns,
 		.started_ms = crash->started_ms,
 		.config = *crash->config,
+		.head_bytes = crash->head_bytes,
 		.pipe_fd = crash->source.fd,
 		.dir_fd = crash->ledger->dir_fd,
 		.proof_fd = crash->ledger->state->fd,
@@ -93,18 +96,33 @@ void handover_exec(struct crash *crash)
 	_cleanup_close_ int blob_fd = -1;
 	struct blob blob;
 
-	/* A head that was read already is not in the pipe any more: it stays here. */
-	if (!crash->victim.verified || crash->head)
-		return;
 	blob_fd = memfd_create(PROGRAM, MFD_CLOEXEC);
 	if (blob_fd < 0)
 		return;
 	fill(crash, &blob);
-	if (dir_write_all(blob_fd, &blob, sizeof(blob)) < 0)
+	if (dir_write_all(blob_fd, &blob, sizeof(blob)) < 0 ||
+	    dir_write_all(blob_fd, crash->head, crash->head_bytes) < 0)
 		return;
 	set_inherit(&blob, blob_fd, true);
 	exec_program(blob_fd);
 	set_inherit(&blob, blob_fd, false);
+}
+
+/* What was read of the dump before is not in the pipe any more. */
+static int take_head(int blob_fd, size_t head_bytes, struct crash *crash)
+{
+	if (head_bytes == 0)
+		return 0;
+	if (head_bytes > ELFCORE_HEAD_MAX)
+		return -EBADMSG;
+	crash->head = malloc(head_bytes);
+	if (!crash->head)
+		return -ENOMEM;
+	crash->head_bytes = head_bytes;
+	if (pread(blob_fd, crash->head, head_bytes, sizeof(struct blob)) != (ssize_t)head_bytes)
+		return -EBADMSG;
+	crash->core_parsed = elfcore_parse(crash->head, head_bytes, &crash->core) == 0;
+	return 0;
 }
 
 int handover_receive(int blob_fd, struct crash *crash, struct config *config,
@@ -117,8 +135,11 @@ int handover_receive(int blob_fd, struct crash *crash, struct config *config,
 	    blob.bytes != sizeof(blob) || strcmp(blob.build, BUILD) != 0)
 		return -EBADMSG;
 	set_inherit(&blob, blob_fd, false);
-	(void)close(blob_fd);
 	log_set(blob.log);
+	r = take_head(blob_fd, blob.head_bytes, crash);
+	(void)close(blob_fd);
+	if (r < 0)
+		return r;
 	*config = blob.config;
 	crash->config = config;
 	crash->ledger = ledger;

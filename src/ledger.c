@@ -107,8 +107,12 @@ static void settle_evicted(struct totals *totals, uint64_t weight, enum outcome 
 	}
 }
 
+static void learn(struct state_slot *slot, const struct ledger_ticket *ticket);
+
+/* ticket: whose signature is learned on the way, or NULL. */
 static int settle_slot(struct ledger *ledger, uint32_t slot_index, uint64_t weight,
-		       enum outcome outcome, struct state_slot *ret_slot)
+		       enum outcome outcome, const struct ledger_ticket *ticket,
+		       struct state_slot *ret_slot)
 {
 	int r;
 
@@ -119,11 +123,14 @@ static int settle_slot(struct ledger *ledger, uint32_t slot_index, uint64_t weig
 		account_commit(&ret_slot->account, weight);
 	else
 		account_give_back(&ret_slot->account, weight);
+	if (ticket)
+		learn(ret_slot, ticket);
 	return 0;
 }
 
 /* Ends one in-flight entry: counts, frees the entry, says so in the counters. */
-static int settle_entry(struct ledger *ledger, uint32_t index, enum outcome outcome, bool sync)
+static int settle_entry(struct ledger *ledger, uint32_t index, enum outcome outcome,
+			const struct ledger_ticket *ticket)
 {
 	struct state *state = ledger->state;
 	struct state_inflight entry = state->inflight[index];
@@ -134,17 +141,18 @@ static int settle_entry(struct ledger *ledger, uint32_t index, enum outcome outc
 	if (entry.slot == STATE_NO_SLOT)
 		settle_evicted(&state->header.totals, entry.weight, outcome);
 	else
-		r = settle_slot(ledger, entry.slot, entry.weight, outcome, &slot);
+		r = settle_slot(ledger, entry.slot, entry.weight, outcome, ticket, &slot);
 	if (r != 0)
 		return r;
 	if (entry.slot != STATE_NO_SLOT)
 		event.slot = &slot;
 	state->inflight[index] = (struct state_inflight){ 0 };
 	state->header.inflight_used--;
-	r = state_write(state, entry.slot, event.slot, index, sync);
+	/* What its own handler settles is durable; what is reclaimed can be reclaimed again. */
+	r = state_write(state, entry.slot, event.slot, index, ticket != NULL);
 	if (r != 0)
 		return r;
-	append_counters(ledger, &event, sync);
+	append_counters(ledger, &event, ticket != NULL);
 	return 0;
 }
 
@@ -175,7 +183,7 @@ static int reclaim(struct ledger *ledger)
 		stored = store_has(ledger->store_fd, entry->id, STORE_RECORD_SUFFIX);
 		if (!stored && !abandoned(ledger, i))
 			continue;
-		r = settle_entry(ledger, i, stored ? OUTCOME_KEPT : OUTCOME_GIVEN_BACK, false);
+		r = settle_entry(ledger, i, stored ? OUTCOME_KEPT : OUTCOME_GIVEN_BACK, NULL);
 		if (r != 0)
 			return r;
 	}
@@ -446,6 +454,12 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	slot.last_ns = ledger->on_time_ns;
 	slot.last_wall_ns = wall_ns;
 	reserve(ledger, &slot, wall_ns, ticket);
+	if (verdict.decision == THROTTLE_FOLD &&
+	    throttle_novel_budget(&slot.account.throttle, &ledger->config->throttle,
+				  ticket->on_time_ns)) {
+		ticket->may_be_novel = true;
+		memcpy(ticket->known, slot.hash, sizeof(ticket->known));
+	}
 	r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
 	if (r != 0)
 		return r;
@@ -480,6 +494,154 @@ int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
 	return r;
 }
 
+/* ---- novelty ---- */
+
+bool ledger_knows_hash(const struct ledger_ticket *ticket, uint64_t hash)
+{
+	for (size_t i = 0; i < STATE_HASHES; i++)
+		if (ticket->known[i] == hash)
+			return true;
+	return false;
+}
+
+static void learn(struct state_slot *slot, const struct ledger_ticket *ticket)
+{
+	bool known = ticket->hash == 0;
+
+	throttle_learn(&slot->account.throttle, ticket->signature);
+	for (size_t i = 0; i < STATE_HASHES; i++)
+		known = known || slot->hash[i] == ticket->hash;
+	if (known)
+		return;
+	slot->hash[slot->hash_next % STATE_HASHES] = ticket->hash;
+	slot->hash_next = (slot->hash_next + 1) % STATE_HASHES;
+}
+
+static bool may_probe(const struct ledger *ledger, struct state_slot *slot)
+{
+	int64_t second = ledger->on_time_ns / NS_PER_SEC;
+
+	if (slot->probe_second != second)
+		slot->probes = 0;
+	slot->probe_second = second;
+	return slot->probes++ < LEDGER_PROBES_PER_SECOND &&
+	       throttle_novel_budget(&slot->account.throttle, &ledger->config->throttle,
+				     ledger->on_time_ns);
+}
+
+static int probe(struct ledger *ledger, struct ledger_ticket *ticket)
+{
+	struct state *state = ledger->state;
+	struct state_slot slot;
+	int r;
+
+	r = state_find(state, ticket->uid, ticket->process, &ticket->slot, &slot);
+	if (r != 0)
+		return r == STATE_E_NONE ? LEDGER_E_FOLD : r;
+	if (!may_probe(ledger, &slot) || !account_probe(&slot.account))
+		return LEDGER_E_FOLD;
+	ticket->decision = THROTTLE_NOVEL;
+	ticket->weight = 1;
+	reserve(ledger, &slot, slot.last_wall_ns, ticket);
+	if (ticket->decision != THROTTLE_NOVEL)
+		return LEDGER_E_FOLD;
+	r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
+	if (r == 0)
+		append_counters(ledger,
+				&(struct counters_event){ .slot = &slot,
+							  .reserved_id = ticket->id,
+							  .reserved_weight = 1 },
+				false);
+	return r;
+}
+
+static void fold_again(struct ledger_ticket *ticket)
+{
+	ticket->decision = THROTTLE_FOLD;
+	ticket->weight = 0;
+	ticket->id[0] = '\0';
+	ticket->inflight = STATE_INFLIGHT;
+}
+
+int ledger_probe(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t hash,
+		 const struct clock_reading *now)
+{
+	int r;
+
+	ticket->hash = hash;
+	r = ledger_lock(ledger, now);
+	if (r == 0)
+		r = probe(ledger, ticket);
+	ledger_unlock(ledger);
+	if (r != 0)
+		fold_again(ticket);
+	return r == 0 ? 0 : LEDGER_E_FOLD;
+}
+
+/* The entry goes, the crash is pending again; what was found out about it is learned. */
+static int unprobe(struct ledger *ledger, const struct ledger_ticket *ticket,
+		   struct state_slot *slot)
+{
+	struct state *state = ledger->state;
+	struct counters_event event = { .slot = slot, .settled_id = ticket->id };
+	int r;
+
+	if (strcmp(state->inflight[ticket->inflight].id, ticket->id) != 0)
+		return 0; /* a rebuilt state has it as pending already */
+	account_unprobe(&slot->account);
+	learn(slot, ticket);
+	state->inflight[ticket->inflight] = (struct state_inflight){ 0 };
+	state->header.inflight_used--;
+	r = state_write(state, ticket->slot, slot, ticket->inflight, false);
+	state_inflight_release(state, ticket->inflight);
+	if (r == 0)
+		append_counters(ledger, &event, false);
+	return r;
+}
+
+static int admit(struct ledger *ledger, struct ledger_ticket *ticket)
+{
+	struct state *state = ledger->state;
+	struct state_slot slot;
+	int r;
+
+	r = state_find(state, ticket->uid, ticket->process, &ticket->slot, &slot);
+	if (r != 0)
+		return r;
+	if (!throttle_admit(&slot.account.throttle, &ledger->config->throttle,
+			    ledger->on_time_ns, ticket->signature)) {
+		r = unprobe(ledger, ticket, &slot);
+		return r == 0 ? LEDGER_E_FOLD : r;
+	}
+	learn(&slot, ticket);
+	set_reason(ticket, "a crash loop, but this signature is new");
+	return state_write(state, ticket->slot, &slot, STATE_INFLIGHT, false);
+}
+
+/* signature 0: none could be had, which throttle_admit() refuses. */
+int ledger_admit(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t signature,
+		 const struct clock_reading *now)
+{
+	int r;
+
+	ticket->signature = signature;
+	r = ledger_lock(ledger, now);
+	if (r == 0)
+		r = admit(ledger, ticket);
+	ledger_unlock(ledger);
+	if (r != 0)
+		fold_again(ticket);
+	return r == 0 ? 0 : LEDGER_E_FOLD; /* what is left in flight the next holder settles */
+}
+
+int ledger_unprobe(struct ledger *ledger, struct ledger_ticket *ticket,
+		   const struct clock_reading *now)
+{
+	int r = ledger_admit(ledger, ticket, 0, now);
+
+	return r == LEDGER_E_FOLD ? 0 : r;
+}
+
 /* ---- ending it ---- */
 
 /*
@@ -498,7 +660,7 @@ static int settle_ticket(struct ledger *ledger, const struct ledger_ticket *tick
 	for (uint32_t i = 0; i < STATE_INFLIGHT; i++) {
 		if (strcmp(state->inflight[i].id, ticket->id) != 0)
 			continue;
-		r = settle_entry(ledger, i, outcome, true);
+		r = settle_entry(ledger, i, outcome, ticket);
 		state_inflight_release(state, i);
 		return r;
 	}

@@ -25,8 +25,12 @@
 /* A keep whose handler cannot prove that it lives is given up after this long. */
 #define LEDGER_ORPHAN_NS (900LL * 1000000000)
 
+/* Unwinding costs: a process gets so many tries a second to show something new. */
+#define LEDGER_PROBES_PER_SECOND 4
+
 enum {
 	LEDGER_E_BUSY = STATE_E_BUSY,
+	LEDGER_E_FOLD = 16,
 };
 
 struct ledger {
@@ -65,6 +69,10 @@ struct ledger_ticket {
 	char process[NAME_SIZE];
 	uint32_t slot;
 	uint32_t inflight;
+	bool may_be_novel; /* folded, but a new signature could still be kept: see ledger_probe() */
+	uint64_t known[STATE_HASHES]; /* cheap hashes the process has shown, if may_be_novel */
+	uint64_t signature; /* set by the caller before settling: learned with it; 0 unknown */
+	uint64_t hash; /* likewise, the cheap hash */
 	uint32_t captures_running; /* keeps under way besides this one ... */
 	uint32_t captures_of_uid; /* ... and those of this user */
 };
@@ -83,6 +91,30 @@ void ledger_unlock(struct ledger *ledger);
  */
 int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
 		 const struct clock_reading *now, struct ledger_ticket *ret_ticket);
+
+/* Has the process shown this cheap hash before (as of the decision)? */
+bool ledger_knows_hash(const struct ledger_ticket *ticket, uint64_t hash);
+
+/*
+ * A folded crash with a cheap hash that is not known: takes it in flight with weight 1 and
+ * an id while its signature is found out. LEDGER_E_FOLD: it stays folded (budget spent,
+ * too many probes this second, carried off by another keep). Locks by itself.
+ *
+ * Then ledger_admit() with the signature, or ledger_unprobe().
+ */
+int ledger_probe(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t hash,
+		 const struct clock_reading *now);
+
+/*
+ * The signature is known now: is it new? 0: the ticket says novel and is to be kept.
+ * LEDGER_E_FOLD: nothing new, the crash is folded again and its hash learned.
+ */
+int ledger_admit(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t signature,
+		 const struct clock_reading *now);
+
+/* No signature could be had: folded again. */
+int ledger_unprobe(struct ledger *ledger, struct ledger_ticket *ticket,
+		   const struct clock_reading *now);
 
 /* The record is durable: its weight is kept. Locks by itself. */
 int ledger_commit(struct ledger *ledger, const struct ledger_ticket *ticket,

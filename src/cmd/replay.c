@@ -104,7 +104,8 @@ static void fill_request(struct crash *crash, const struct elfcore *core, int64_
 		.rlimit_core = UINT64_MAX,
 		.pidfd = -1,
 	};
-	crash->victim.unverified_because = "a saved core";
+	(void)snprintf(crash->victim.unverified_because,
+		       sizeof(crash->victim.unverified_because), "a saved core");
 }
 
 static int tell(struct cmd *cmd, struct replay *replay, const struct saved *saved,

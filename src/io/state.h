@@ -79,6 +79,8 @@ struct state_slot {
 	int64_t last_wall_ns;
 	struct account account;
 	uint64_t hash[STATE_HASHES]; /* cheap hashes of crashes seen, 0 empty */
+	int64_t probe_second; /* on-time second of the last probe for novelty ... */
+	uint64_t probes; /* ... and how many there were in it */
 	uint32_t padding;
 	uint32_t crc;
 };

@@ -21,7 +21,8 @@
 static void distrust(struct victim *victim, const char *because)
 {
 	victim->verified = false;
-	victim->unverified_because = because;
+	(void)snprintf(victim->unverified_because, sizeof(victim->unverified_because), "%s",
+		       because);
 	victim->executable[0] = victim->comm[0] = victim->cgroup[0] = '\0';
 	victim->cmdline_bytes = victim->auxv_bytes = 0;
 	close_fd(&victim->mem_fd);
@@ -64,7 +65,7 @@ void victim_open(struct victim *victim, pid_t pid, int pidfd)
 	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
 	victim->proc_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (victim->proc_fd < 0) {
-		victim->unverified_because = "/proc/PID is gone";
+		distrust(victim, "/proc/PID is gone");
 		return;
 	}
 	victim->mem_fd = open_entry(victim, "mem");
@@ -77,7 +78,7 @@ void victim_open(struct victim *victim, pid_t pid, int pidfd)
 	n = readlinkat(victim->proc_fd, "exe", victim->executable,
 		       sizeof(victim->executable) - 1);
 	victim->executable[n > 0 ? n : 0] = '\0';
-	victim->unverified_because = NULL;
+	victim->unverified_because[0] = '\0';
 	if (pidfd >= 0 && !pidfd_names(pidfd, pid))
 		distrust(victim, "the kernel's pidfd names another process");
 }
@@ -155,7 +156,7 @@ void victim_read(struct victim *victim, uint32_t uid)
 	const char *because;
 	size_t n;
 
-	if (victim->proc_fd < 0 || victim->unverified_because)
+	if (victim->proc_fd < 0 || victim->unverified_because[0])
 		return;
 	because = check_status(victim, uid);
 	if (because) {

@@ -33,7 +33,7 @@ struct victim {
 	int cmdline_fd;
 	int cgroup_fd;
 	bool verified;
-	const char *unverified_because; /* static text, NULL when verified */
+	char unverified_because[80]; /* "" when verified */
 
 	char executable[PATH_MAX]; /* the kernel's name for it; never opened */
 	char comm[32];

@@ -26,6 +26,22 @@ bool account_novel(struct account *account, const struct throttle_limits *limits
 	return true;
 }
 
+bool account_probe(struct account *account)
+{
+	if (account->throttle.pending == 0)
+		return false;
+	account->throttle.pending--;
+	account->in_flight++;
+	account->folded--;
+	return true;
+}
+
+void account_unprobe(struct account *account)
+{
+	account_give_back(account, 1);
+	account->folded++;
+}
+
 uint64_t account_take_pending(struct account *account)
 {
 	uint64_t weight = account->throttle.pending;

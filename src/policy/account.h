@@ -45,6 +45,14 @@ struct throttle_verdict account_crash(struct account *account,
 bool account_novel(struct account *account, const struct throttle_limits *limits,
 		   int64_t now_ns, uint64_t signature);
 
+/*
+ * The fold just decided may turn out novel: its one crash goes in flight while that is
+ * found out. False if another keep has carried it off already. Ends with
+ * account_commit(), or account_unprobe() when it was nothing new.
+ */
+bool account_probe(struct account *account);
+void account_unprobe(struct account *account);
+
 /* Takes all that is pending in flight, to be written as a folded record. Returns the weight. */
 uint64_t account_take_pending(struct account *account);
 

@@ -92,20 +92,27 @@ bool throttle_novel_budget(const struct throttle_process *process,
  * A signature that finds the budget spent is not remembered: its next crash after the
  * budget has come back is still the first one kept.
  */
-bool throttle_novel(struct throttle_process *process, const struct throttle_limits *limits,
+bool throttle_admit(struct throttle_process *process, const struct throttle_limits *limits,
 		    int64_t now_ns, uint64_t signature)
 {
 	struct throttle_novelty *novelty = &process->novelty;
 
-	if (signature == 0 || process->pending == 0 || throttle_knows(process, signature))
-		return false;
-	if (!throttle_novel_budget(process, limits, now_ns))
+	if (signature == 0 || throttle_knows(process, signature) ||
+	    !throttle_novel_budget(process, limits, now_ns))
 		return false;
 	throttle_learn(process, signature);
 	novelty->kept_at_ns[novelty->kept_next] = now_ns;
 	novelty->kept_next = (novelty->kept_next + 1) % THROTTLE_NOVEL_MAX;
 	if (novelty->kept_count < THROTTLE_NOVEL_MAX)
 		novelty->kept_count++;
+	return true;
+}
+
+bool throttle_novel(struct throttle_process *process, const struct throttle_limits *limits,
+		    int64_t now_ns, uint64_t signature)
+{
+	if (process->pending == 0 || !throttle_admit(process, limits, now_ns, signature))
+		return false;
 	process->pending--;
 	return true;
 }

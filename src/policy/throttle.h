@@ -101,6 +101,13 @@ struct throttle_verdict throttle_crash(struct throttle_process *process,
 bool throttle_novel(struct throttle_process *process, const struct throttle_limits *limits,
 		    int64_t now_ns, uint64_t signature);
 
+/*
+ * The part of throttle_novel() that touches no pending crash: may this signature be kept
+ * as novel now? On true it is remembered and the budget charged.
+ */
+bool throttle_admit(struct throttle_process *process, const struct throttle_limits *limits,
+		    int64_t now_ns, uint64_t signature);
+
 /* Remembers that the process has shown this signature. */
 void throttle_learn(struct throttle_process *process, uint64_t signature);
 
