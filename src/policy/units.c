@@ -89,15 +89,16 @@ static int scan_decimal(const char **text, uint64_t *ret_whole, uint64_t *ret_na
 	return 0;
 }
 
-/* whole.nano times scale, in units of one. */
+/* whole.nano times scale, in units of one; no product below can leave 64 bits. */
 static int scale_decimal(uint64_t whole, uint64_t nano, uint64_t scale, uint64_t *ret_value)
 {
-	unsigned __int128 value = (unsigned __int128)whole * scale +
-				  (unsigned __int128)nano * scale / NS_PER_SEC;
+	uint64_t part = nano * (scale / NS_PER_SEC) + nano * (scale % NS_PER_SEC) / NS_PER_SEC;
+	uint64_t value;
 
-	if (value > INT64_MAX)
+	if (__builtin_mul_overflow(whole, scale, &value) ||
+	    __builtin_add_overflow(value, part, &value) || value > INT64_MAX)
 		return -ERANGE;
-	*ret_value = (uint64_t)value;
+	*ret_value = value;
 	return 0;
 }
 
