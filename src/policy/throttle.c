@@ -132,15 +132,20 @@ struct throttle_verdict throttle_crash(struct throttle_process *process,
 {
 	struct throttle_window *window = &process->window;
 	struct throttle_verdict verdict;
-	bool was_over;
+	bool was_over = false;
 
 	if (!limits->enabled) {
 		throttle_learn(process, signature);
 		return (struct throttle_verdict){ .decision = THROTTLE_KEEP, .weight = 1 };
 	}
-	if (window->count > 0 && window_newest(window, 1) > now_ns)
-		now_ns = window_newest(window, 1);
-	was_over = throttle_window_over(window, limits, now_ns);
+	if (window->count > 0) {
+		int64_t newest_ns = window_newest(window, 1);
+
+		if (newest_ns > now_ns)
+			now_ns = newest_ns;
+		/* As of then: of a slow loop the oldest crash leaves just before the next comes. */
+		was_over = throttle_window_over(window, limits, newest_ns);
+	}
 	window_push(window, now_ns);
 	process->pending++;
 
