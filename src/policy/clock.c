@@ -40,8 +40,14 @@ int64_t clock_covered_ns(const struct clock_state *state)
 	return state->on_time_ns - state->uncovered_ns;
 }
 
+/* The wall time is anybody's (a file's date, an option): the ends of time hold it. */
 int64_t clock_on_time_of_wall(const struct clock_state *state,
 			      const struct clock_reading *now, int64_t wall_ns)
 {
-	return state->on_time_ns - (now->wall_ns - wall_ns);
+	int64_t ahead_ns, on_time_ns;
+
+	if (__builtin_sub_overflow(wall_ns, now->wall_ns, &ahead_ns) ||
+	    __builtin_add_overflow(state->on_time_ns, ahead_ns, &on_time_ns))
+		return wall_ns < now->wall_ns ? INT64_MIN : INT64_MAX;
+	return on_time_ns;
 }
