@@ -26,7 +26,8 @@ uint64_t hours_elapsed(int64_t *mark_ns, int64_t now_ns, int64_t interval_ns)
 		return 0;
 	}
 	count = ((uint64_t)now_ns - (uint64_t)*mark_ns) / (uint64_t)interval_ns;
-	*mark_ns += (int64_t)(count * (uint64_t)interval_ns);
+	/* Unsigned, as above: the way from the first to the last instant fits no int64. */
+	*mark_ns = (int64_t)((uint64_t)*mark_ns + count * (uint64_t)interval_ns);
 	return count;
 }
 
