@@ -54,6 +54,8 @@ static bool draws(uint32_t value)
 		return false; /* line separators, embeddings, overrides */
 	if (value >= 0x2060 && value <= 0x206f)
 		return false; /* invisible operators, isolates */
+	if (value == 0x180e || (value >= 0xe0000 && value <= 0xe0fff))
+		return false; /* Mongolian vowel separator, tags: formatting without a shape */
 	return value < 0xfff0 || value > 0xffff;
 }
 
