@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "stateutil.h"
+
+#include "unit.h"
+
+void crash_times(struct state *state, uint32_t uid, const char *process, unsigned int n)
+{
+	static const struct throttle_limits limits = THROTTLE_LIMITS_DEFAULT;
+	struct state_slot slot;
+	uint32_t index;
+
+	ck_assert_int_eq(state_claim(state, uid, process, &index, &slot), 0);
+	for (; n > 0; n--) {
+		struct throttle_verdict verdict = account_crash(&slot.account, &limits, 0, 0);
+
+		if (verdict.weight > 0)
+			account_commit(&slot.account, verdict.weight);
+	}
+	slot.last_ns = (int64_t)++state->header.sequence;
+	ck_assert_int_eq(state_write(state, index, &slot, STATE_INFLIGHT, false), 0);
+}
+
+int lock_and_find(struct state *state, int dir_fd, uint32_t uid, const char *process,
+		  struct state_slot *ret_slot)
+{
+	uint32_t index;
+
+	ck_assert_int_eq(state_lock(state, dir_fd, 0), 0);
+	ck_assert_int_eq(state_verify(state), 0);
+	return state_find(state, uid, process, &index, ret_slot);
+}
