@@ -142,8 +142,24 @@ static int fill_new(int fd)
 }
 
 /*
+ * Gives the file its name unless there is one by now. Renamed and not linked: between link
+ * and unlink it would have two names, which is how a planted file looks to another handler,
+ * and a SIGKILL there would leave it so.
+ */
+static int publish(int dir_fd, const char *name)
+{
+	if (renameat2(dir_fd, name, dir_fd, STATE_FILE, RENAME_NOREPLACE) == 0 ||
+	    errno == EEXIST)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	/* A file system that cannot (NFS). */
+	return linkat(dir_fd, name, dir_fd, STATE_FILE, 0) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/*
  * Several first crashes may come at once: each makes a file of its own name, and the
- * first to link it wins.
+ * first to publish it wins.
  */
 static int make_file(int dir_fd)
 {
@@ -156,9 +172,9 @@ static int make_file(int dir_fd)
 	if (r != 0)
 		return r;
 	r = fill_new(fd);
-	if (r == 0 && linkat(dir_fd, name, dir_fd, STATE_FILE, 0) < 0 && errno != EEXIST)
-		r = -errno;
-	(void)unlinkat(dir_fd, name, 0);
+	if (r == 0)
+		r = publish(dir_fd, name);
+	(void)unlinkat(dir_fd, name, 0); /* gone already if ours won */
 	return r;
 }
 
