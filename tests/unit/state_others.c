@@ -209,20 +209,29 @@ static void handler(int dir_fd, unsigned int number)
 		struct state state = STATE_NULL;
 
 		(void)snprintf(name, sizeof(name), "p%u", (number + (unsigned int)i) % 3);
-		if (state_lock(&state, dir_fd, 30000) != 0)
+		if (state_lock(&state, dir_fd, 30000) != 0 ||
+		    try_crash_times(&state, 1, name, 1) != 0)
 			_exit(1);
-		crash_times(&state, 1, name, 1);
 		state_done(&state);
 	}
 	_exit(0);
 }
 
-/* The file itself is made by all of them at once. */
+static void wait_for(const pid_t pid[HANDLERS])
+{
+	for (unsigned int i = 0; i < HANDLERS; i++) {
+		int status;
+
+		ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
+		ck_assert_int_eq(status, 0);
+	}
+}
+
 START_TEST(test_many)
 {
 	struct state state = STATE_NULL;
 	struct state_slot slot;
-	int dir_fd = unit_dir(), status;
+	int dir_fd = unit_dir();
 	pid_t pid[HANDLERS];
 
 	for (unsigned int i = 0; i < HANDLERS; i++) {
@@ -231,15 +240,53 @@ START_TEST(test_many)
 		if (pid[i] == 0)
 			handler(dir_fd, i);
 	}
-	for (unsigned int i = 0; i < HANDLERS; i++) {
-		ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
-		ck_assert_int_eq(status, 0);
-	}
+	wait_for(pid);
 	ck_assert_int_eq(lock_and_find(&state, dir_fd, 1, "p0", &slot), 0);
 	ck_assert_uint_eq(state.header.totals.crashes, HANDLERS * CRASHES);
 	ck_assert_uint_eq(state.header.sequence, HANDLERS * CRASHES);
 	ck_assert_uint_eq(state.header.change, HANDLERS * CRASHES);
 	state_done(&state);
+}
+END_TEST
+
+#define DIRECTORIES 40
+
+static void first_handler(const int dir_fd[DIRECTORIES])
+{
+	for (int i = 0; i < DIRECTORIES; i++) {
+		struct state state = STATE_NULL;
+
+		if (state_lock(&state, dir_fd[i], 30000) != 0 ||
+		    try_crash_times(&state, 1, "p", 1) != 0)
+			_exit(1);
+		state_done(&state);
+	}
+	_exit(0);
+}
+
+/* The first crashes of a machine come at once: one file, and nobody finds it unsafe. */
+START_TEST(test_many_first)
+{
+	int dir_fd[DIRECTORIES];
+	pid_t pid[HANDLERS];
+
+	for (int i = 0; i < DIRECTORIES; i++)
+		dir_fd[i] = unit_dir();
+	for (unsigned int i = 0; i < HANDLERS; i++) {
+		pid[i] = fork();
+		ck_assert_int_ge(pid[i], 0);
+		if (pid[i] == 0)
+			first_handler(dir_fd);
+	}
+	wait_for(pid);
+	for (int i = 0; i < DIRECTORIES; i++) {
+		struct state state = STATE_NULL;
+		struct state_slot slot;
+
+		ck_assert_int_eq(lock_and_find(&state, dir_fd[i], 1, "p", &slot), 0);
+		ck_assert_uint_eq(slot.account.crashes, HANDLERS);
+		state_done(&state);
+	}
 }
 END_TEST
 
@@ -281,5 +328,6 @@ void state_others_cases(Suite *suite)
 	tcase_add_test(others, test_mine);
 	tcase_add_test(others, test_entries_run_out);
 	tcase_add_test(others, test_many);
+	tcase_add_test(others, test_many_first);
 	tcase_add_loop_test(others, test_killed, 0, 3);
 }

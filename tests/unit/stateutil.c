@@ -4,13 +4,16 @@
 
 #include "unit.h"
 
-void crash_times(struct state *state, uint32_t uid, const char *process, unsigned int n)
+int try_crash_times(struct state *state, uint32_t uid, const char *process, unsigned int n)
 {
 	static const struct throttle_limits limits = THROTTLE_LIMITS_DEFAULT;
 	struct state_slot slot;
 	uint32_t index;
+	int r;
 
-	ck_assert_int_eq(state_claim(state, uid, process, &index, &slot), 0);
+	r = state_claim(state, uid, process, &index, &slot);
+	if (r != 0)
+		return r;
 	for (; n > 0; n--) {
 		struct throttle_verdict verdict = account_crash(&slot.account, &limits, 0, 0);
 
@@ -18,7 +21,12 @@ void crash_times(struct state *state, uint32_t uid, const char *process, unsigne
 			account_commit(&slot.account, verdict.weight);
 	}
 	slot.last_ns = (int64_t)++state->header.sequence;
-	ck_assert_int_eq(state_write(state, index, &slot, STATE_INFLIGHT, false), 0);
+	return state_write(state, index, &slot, STATE_INFLIGHT, false);
+}
+
+void crash_times(struct state *state, uint32_t uid, const char *process, unsigned int n)
+{
+	ck_assert_int_eq(try_crash_times(state, uid, process, n), 0);
 }
 
 int lock_and_find(struct state *state, int dir_fd, uint32_t uid, const char *process,

@@ -5,6 +5,9 @@
 
 #include "io/state.h"
 
+/* As crash_times(), but with an answer: a forked child must not speak to check. 0 or as state_*(). */
+int try_crash_times(struct state *state, uint32_t uid, const char *process, unsigned int n);
+
 /* Crashes of (uid, process), all at on-time 0: eight are kept, the rest is pending. */
 void crash_times(struct state *state, uint32_t uid, const char *process, unsigned int n);
 
