@@ -27,6 +27,16 @@ static void lock_briefly(int fd)
 		(void)nanosleep(&pause, NULL);
 }
 
+/* A full disk can leave half a line: what comes next must not be read as its end. */
+static bool ends_torn(int fd, off_t bytes)
+{
+	char last = '\n';
+
+	if (bytes > 0)
+		(void)!pread(fd, &last, 1, bytes - 1); /* unreadable: taken as whole */
+	return last != '\n';
+}
+
 int events_append(int dir_fd, const struct event *event)
 {
 	_cleanup_close_ int fd = -1;
@@ -34,7 +44,7 @@ int events_append(int dir_fd, const struct event *event)
 	char line[256];
 	int n, r;
 
-	r = dir_open_file(dir_fd, EVENTS_FILE, O_WRONLY | O_CREAT | O_APPEND, &fd);
+	r = dir_open_file(dir_fd, EVENTS_FILE, O_RDWR | O_CREAT | O_APPEND, &fd);
 	if (r != 0)
 		return r < 0 ? r : -EPERM;
 	lock_briefly(fd);
@@ -43,9 +53,9 @@ int events_append(int dir_fd, const struct event *event)
 	if (st.st_size > EVENTS_FILE_MAX)
 		return -EFBIG;
 	/* The name goes last and is escaped: it holds no newline. */
-	n = snprintf(line, sizeof(line), "%" PRId64 " %" PRId64 " %u %u %s %s\n",
-		     event->monotonic_ns, event->wall_ns, event->uid, event->kept, event->id,
-		     event->process);
+	n = snprintf(line, sizeof(line), "%s%" PRId64 " %" PRId64 " %u %u %s %s\n",
+		     ends_torn(fd, st.st_size) ? "\n" : "", event->monotonic_ns,
+		     event->wall_ns, event->uid, event->kept, event->id, event->process);
 	return dir_write_all(fd, line, (size_t)n);
 }
 
@@ -59,10 +69,12 @@ static bool parse_line(const char *line, size_t n, struct event *ret_event)
 		return false;
 	memcpy(copy, line, n);
 	copy[n] = '\0';
-	if (sscanf(copy, "%" SCNd64 " %" SCNd64 " %" SCNu32 " %" SCNu32 " %39s %n",
+	if (sscanf(copy, "%" SCNd64 " %" SCNd64 " %" SCNu32 " %" SCNu32 " %39s%n",
 		   &event.monotonic_ns, &event.wall_ns, &event.uid, &event.kept, event.id,
-		   &at) != 5 ||
-	    at == 0 || copy[at] == '\0' || strlen(copy + at) >= sizeof(event.process))
+		   &at) != 5)
+		return false;
+	/* One blank, the name behind it as it is: it may begin with blanks, or be nothing else. */
+	if (copy[at++] != ' ' || copy[at] == '\0' || strlen(copy + at) >= sizeof(event.process))
 		return false;
 	/* Escaped when written: escaping it again would make another name of it. */
 	(void)snprintf(event.process, sizeof(event.process), "%.*s", NAME_SIZE - 1, copy + at);
