@@ -426,7 +426,7 @@ int elfcore_parse(const void *head, size_t n, struct elfcore *ret_core)
 	if (r == 0)
 		r = find_notes(p, n, &o, &core.note_offset, &core.note_bytes);
 	if (r == 0 && core.note_offset > n)
-		core.note_bytes = 0;
+		core.note_offset = core.note_bytes = 0; /* none of it is there */
 	else if (r == 0 && core.note_bytes > n - core.note_offset)
 		core.note_bytes = n - core.note_offset; /* truncated: what there is */
 	if (r == 0)
