@@ -148,7 +148,7 @@ static void take_off(struct flight *flight, uint64_t weight)
 {
 	if (weight > 0)
 		flight->weight[flight->n++] = weight;
-	ck_assert_uint_lt(flight->n, 512);
+	check_that(flight->n < 512);
 }
 
 static uint64_t in_flight(const struct flight *flight)
@@ -193,14 +193,14 @@ START_TEST(test_random)
 	for (int i = 0; i < 20000; i++) {
 		now_ns += (int64_t)unit_below(&random, 60 * (uint64_t)SEC);
 		random_step(&account, &flight, &random, now_ns);
-		ck_assert(account_balanced(&account));
-		ck_assert_uint_eq(account.in_flight, in_flight(&flight));
-		ck_assert_uint_le(account.folded, account.crashes);
+		check_that(account_balanced(&account));
+		check_that(account.in_flight == in_flight(&flight));
+		check_that(account.folded <= account.crashes);
 	}
 	totals_add(&totals, &account);
-	ck_assert(totals_balanced(&totals));
+	check_that(totals_balanced(&totals));
 	totals.evicted++;
-	ck_assert(!totals_balanced(&totals));
+	check_that(!totals_balanced(&totals));
 }
 END_TEST
 

@@ -126,9 +126,9 @@ START_TEST(test_random)
 
 		now.boot_id[0] = (uint8_t)unit_below(&random, 2);
 		(void)clock_advance(&state, &now, unit_below(&random, 2));
-		ck_assert_int_ge(state.on_time_ns, last_ns);
-		ck_assert_int_ge(clock_covered_ns(&state), 0);
-		ck_assert_int_ge(state.uncovered_ns, 0);
+		check_that(state.on_time_ns >= last_ns);
+		check_that(clock_covered_ns(&state) >= 0);
+		check_that(state.uncovered_ns >= 0);
 		last_ns = state.on_time_ns;
 	}
 }

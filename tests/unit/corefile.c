@@ -102,7 +102,7 @@ START_TEST(test_bytes)
 	claim_int_eq(forms[_i].claim, corefile_read(file, bytes, 10, build.n), 0);
 	claim_int_eq(forms[_i].claim, corefile_read(file, bytes, 10, build.n + 12345), 0);
 	claim_int_eq(forms[_i].claim, corefile_read(file, bytes, 10, build.n - 1), 1);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 100; i++) {
 		uint64_t at = unit_below(&random, build.n);
 		size_t n = unit_below(&random, unit_below(&random, 4) ? 500 : build.n);
 		size_t wanted = n < build.n - at ? n : build.n - at;
@@ -150,7 +150,7 @@ static void read_memory(const char *claim, struct corefile *file, uint64_t addre
 
 	claim_int_eq(claim, corefile_memory(file, address, bytes, n), wanted);
 	for (size_t i = 0; wanted == 0 && i < n; i++)
-		ck_assert_int_eq(bytes[i], elfbuild_byte(address + i));
+		check_that(bytes[i] == elfbuild_byte(address + i));
 	free(bytes);
 }
 
@@ -202,17 +202,18 @@ END_TEST
 /* ---- truncated and damaged ---- */
 
 /* Cut anywhere: what is there reads as before, the rest is absent or damaged, never zeros. */
-static void check_cut(const struct elfbuild *build, enum form form, off_t bytes)
+static void check_cut(const struct elfbuild *build, const char *image, size_t bytes)
 {
 	struct corefile *file = NULL;
 	const struct elfcore *core;
 	unsigned char byte[16];
 	const void *head;
-	int fd = core_fd(build, form), r;
+	int dir_fd = unit_dir(), r;
 	size_t n;
 
-	ck_assert_int_eq(ftruncate(fd, bytes), 0);
-	r = corefile_open(fd, &file);
+	unit_write_file(dir_fd, "cut", image, bytes);
+	r = corefile_open(openat(dir_fd, "cut", O_RDONLY | O_CLOEXEC), &file);
+	(void)close(dir_fd);
 	ck_assert_int_eq(r, 0);
 	ck_assert_uint_le(corefile_size(file), build->n);
 	r = corefile_head(file, &core, &head, &n);
@@ -237,14 +238,17 @@ START_TEST(test_cut)
 	struct elfbuild build = build_core();
 	struct stat st;
 	int fd = core_fd(&build, forms[_i].form);
+	char *image;
 
 	ck_assert_int_eq(fstat(fd, &st), 0);
+	image = malloc((size_t)st.st_size);
+	ck_assert_int_eq(pread(fd, image, (size_t)st.st_size, 0), st.st_size);
 	(void)close(fd);
-	for (off_t bytes = 0; bytes < 40; bytes++)
-		check_cut(&build, forms[_i].form, bytes);
+	for (size_t bytes = 0; bytes < 40; bytes++)
+		check_cut(&build, image, bytes);
 	for (int i = 0; i < 20; i++)
-		check_cut(&build, forms[_i].form,
-			  (off_t)unit_below(&random, (uint64_t)st.st_size));
+		check_cut(&build, image, unit_below(&random, (uint64_t)st.st_size));
+	free(image);
 	elfbuild_done(&build);
 }
 END_TEST

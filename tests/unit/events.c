@@ -13,7 +13,7 @@
 
 #include "unit.h"
 
-/* What was read, and the prefix that counts as consumed after it. */
+/* What was read, and the prefix that counts as consumed once all of it is counted. */
 struct batch {
 	struct event *event;
 	size_t n;
@@ -23,10 +23,16 @@ struct batch {
 
 static struct batch read_batch(int dir_fd, const struct batch *consumed)
 {
-	struct batch batch = { 0 };
+	struct batch batch = { .bytes = consumed->bytes, .crc = consumed->crc };
+	struct events_batch read;
 
-	ck_assert_int_eq(events_read(dir_fd, consumed->bytes, consumed->crc, &batch.event,
-				     &batch.n, &batch.bytes, &batch.crc), 0);
+	ck_assert_int_eq(events_read(dir_fd, consumed->bytes, consumed->crc, &read), 0);
+	batch.event = read.event;
+	batch.n = read.n;
+	if (read.n > 0) {
+		batch.bytes = read.event[read.n - 1].end_bytes;
+		batch.crc = read.event[read.n - 1].end_crc;
+	}
 	return batch;
 }
 
@@ -144,6 +150,29 @@ START_TEST(test_consume)
 }
 END_TEST
 
+/* Each event says what is consumed once it is counted: a merger may stop at any of them. */
+START_TEST(test_one_by_one)
+{
+	static const char *const processes[] = { "a", " b", "c", "d" };
+	struct batch consumed = { 0 };
+	int dir_fd = unit_dir();
+
+	for (int i = 0; i < ROWS(processes); i++) {
+		append(dir_fd, processes[i]);
+		unit_append_file(dir_fd, EVENTS_FILE, "no event\n");
+	}
+	for (int i = 0; i < ROWS(processes); i++) {
+		struct batch batch = read_batch(dir_fd, &consumed);
+
+		ck_assert_uint_eq(batch.n, (size_t)(ROWS(processes) - i));
+		ck_assert_str_eq(batch.event->process, processes[i]);
+		consumed.bytes = batch.event->end_bytes;
+		consumed.crc = batch.event->end_crc;
+		free(batch.event);
+	}
+}
+END_TEST
+
 /* A prefix is known by its checksum: a file begun anew, even as long, is all unread. */
 START_TEST(test_other_file)
 {
@@ -248,13 +277,12 @@ END_TEST
 START_TEST(test_unsafe)
 {
 	struct event event = event_of("p");
-	struct batch batch = { 0 };
+	struct events_batch batch;
 	int dir_fd = unit_dir();
 
 	ck_assert_int_eq(symlinkat("elsewhere", dir_fd, EVENTS_FILE), 0);
 	ck_assert_int_lt(events_append(dir_fd, &event), 0);
-	ck_assert_int_lt(events_read(dir_fd, 0, 0, &batch.event, &batch.n, &batch.bytes,
-				     &batch.crc), 0);
+	ck_assert_int_lt(events_read(dir_fd, 0, 0, &batch), 0);
 	ck_assert_int_ne(faccessat(dir_fd, "elsewhere", F_OK, 0), 0);
 }
 END_TEST
@@ -290,6 +318,7 @@ int main(void)
 	tcase_add_loop_test(event_case, test_event, 0, ROWS(events));
 	tcase_add_loop_test(event_case, test_file, 0, ROWS(files));
 	tcase_add_test(event_case, test_consume);
+	tcase_add_test(event_case, test_one_by_one);
 	tcase_add_test(event_case, test_other_file);
 	tcase_add_test(event_case, test_trim);
 	tcase_add_test(event_case, test_behind_torn);

@@ -287,7 +287,6 @@ START_TEST(test_planted)
 	ck_assert_int_eq(plant(dir_fd, plants[_i].plant), 0);
 	claim_int_eq(plants[_i].claim, state_lock(&state, dir_fd, 0), STATE_E_BAD);
 	claim_int_eq(plants[_i].claim, state.locked, false);
-	ck_assert_int_eq(state_set_aside(dir_fd), 0);
 	ck_assert_int_eq(faccessat(dir_fd, STATE_FILE ".bad", F_OK, AT_SYMLINK_NOFOLLOW), 0);
 	claim_int_eq(plants[_i].claim, state_lock(&state, dir_fd, 0), 0);
 	ck_assert_int_eq(state_verify(&state), 0);
@@ -297,9 +296,22 @@ START_TEST(test_planted)
 }
 END_TEST
 
-START_TEST(test_nothing_to_set_aside)
+/* Damage that is found later, with the lock held. */
+START_TEST(test_set_aside)
 {
-	ck_assert_int_eq(state_set_aside(unit_dir()), -ENOENT);
+	struct state state = STATE_NULL;
+	struct state_slot slot;
+	int dir_fd = unit_dir();
+
+	make_good(dir_fd);
+	ck_assert_int_eq(state_lock(&state, dir_fd, 0), 0);
+	ck_assert_int_eq(state_set_aside(&state), 0);
+	ck_assert(!state.locked);
+	ck_assert_int_eq(lock_and_find(&state, dir_fd, 1000, "loop", &slot), STATE_E_NONE);
+	state_done(&state);
+	ck_assert_int_eq(renameat(dir_fd, STATE_FILE ".bad", dir_fd, STATE_FILE), 0);
+	ck_assert_int_eq(lock_and_find(&state, dir_fd, 1000, "loop", &slot), 0);
+	state_done(&state);
 }
 END_TEST
 
@@ -313,7 +325,7 @@ START_TEST(test_replaced)
 	ck_assert_int_eq(state_lock(&state, dir_fd, 0), 0);
 	crash_times(&state, 1, "old", 1);
 	state_unlock(&state);
-	ck_assert_int_eq(state_set_aside(dir_fd), 0);
+	ck_assert_int_eq(renameat(dir_fd, STATE_FILE, dir_fd, "away"), 0);
 	ck_assert_int_eq(state_lock(&other, dir_fd, 0), 0);
 	crash_times(&other, 1, "new", 1);
 	state_done(&other);
@@ -352,7 +364,7 @@ int main(void)
 	tcase_add_test(evictions, test_eviction);
 	tcase_add_test(evictions, test_all_busy);
 	tcase_add_loop_test(planted, test_planted, 0, ROWS(plants));
-	tcase_add_test(planted, test_nothing_to_set_aside);
+	tcase_add_test(planted, test_set_aside);
 	state_torn_cases(suite);
 	state_others_cases(suite);
 	return unit_main(suite);

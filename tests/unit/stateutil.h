@@ -5,6 +5,8 @@
 
 #include "io/state.h"
 
+#define STATE_NULL { .dir_fd = -1, .fd = -1 } /* as state_init() */
+
 /* As crash_times(), but with an answer: a forked child must not speak to check. 0 or as state_*(). */
 int try_crash_times(struct state *state, uint32_t uid, const char *process, unsigned int n);
 

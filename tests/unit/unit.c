@@ -120,6 +120,15 @@ void unit_write_file(int dir_fd, const char *name, const void *bytes, size_t n)
 	ck_assert_int_eq(close(fd), 0);
 }
 
+void unit_append_file(int dir_fd, const char *name, const char *text)
+{
+	int fd = openat(dir_fd, name, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	ck_assert_int_eq(close(fd), 0);
+}
+
 char *unit_read_file(int dir_fd, const char *name, size_t *ret_bytes)
 {
 	static char *kept[16]; /* known to the leak checker */

@@ -38,6 +38,7 @@ const char *unit_dir_path(void);
 
 /* A file of that content below the directory, in place of one that is there. */
 void unit_write_file(int dir_fd, const char *name, const void *bytes, size_t n);
+void unit_append_file(int dir_fd, const char *name, const char *text);
 /* The whole file, with a NUL behind it; never freed: the process ends with the test. */
 char *unit_read_file(int dir_fd, const char *name, size_t *ret_bytes);
 
@@ -59,6 +60,13 @@ struct unit_runs {
 };
 void unit_run(struct unit_runs *runs, const char *word);
 const char *unit_runs_end(struct unit_runs *runs);
+
+/* For hot loops: check writes to a pipe at every ck_assert, this one only when it fails. */
+#define check_that(condition)                                                            \
+	do {                                                                             \
+		if (!(condition))                                                        \
+			ck_abort_msg("not so: %s", #condition);                          \
+	} while (0)
 
 #define claim_str_eq(claim, got, wanted)                                                 \
 	ck_assert_msg(strcmp(got, wanted) == 0, "%s: got \"%s\", not \"%s\"", claim, got, wanted)
