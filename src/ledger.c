@@ -384,6 +384,25 @@ static const char *reason_of(const struct throttle_verdict *verdict,
 	return "";
 }
 
+/*
+ * Two clocks cannot be read at one moment, so each pair of readings gives an offset of its
+ * own, some nanoseconds off. Crashes exactly an age-out apart must be just that, whenever
+ * they are imported: one offset for all, in whole seconds so that the next import has the
+ * same, and rounded down so that none lies in the future.
+ */
+static int64_t imported_at_ns(struct ledger *ledger, int64_t wall_ns)
+{
+	int64_t offset_ns, part_ns;
+
+	if (!ledger->imports_anchored) {
+		offset_ns = clock_on_time_of_wall(&ledger->state->header.clock, &ledger->now, 0);
+		part_ns = offset_ns % NS_PER_SEC;
+		ledger->import_offset_ns = offset_ns - part_ns - (part_ns < 0 ? NS_PER_SEC : 0);
+		ledger->imports_anchored = true;
+	}
+	return wall_ns + ledger->import_offset_ns;
+}
+
 static void mark_hours(struct ledger *ledger, const struct ledger_crash *crash)
 {
 	struct state_header *header = &ledger->state->header;
@@ -438,10 +457,8 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	r = state_claim(state, crash->uid, crash->process, &ticket->slot, &slot);
 	if (r != 0)
 		return r == STATE_E_FULL ? -ENOSPC : r;
-	ticket->on_time_ns =
-		crash->imported ?
-			clock_on_time_of_wall(&state->header.clock, &ledger->now, wall_ns) :
-			ledger->on_time_ns;
+	ticket->on_time_ns = crash->imported ? imported_at_ns(ledger, wall_ns) :
+					       ledger->on_time_ns;
 	mark_hours(ledger, crash);
 	verdict = account_crash(&slot.account, &ledger->config->throttle, ticket->on_time_ns,
 				crash->signature);

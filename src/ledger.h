@@ -41,6 +41,8 @@ struct ledger {
 	struct clock_reading now;
 	int64_t on_time_ns;
 	bool covered; /* crashes come to us */
+	bool imports_anchored; /* the first import has fixed the next for all of them */
+	int64_t import_offset_ns; /* from wall time to on-time */
 	bool rebuilt; /* the throttle file was bad and is new: to be logged, once */
 	const char *counters_failed; /* why the last line could not be appended, or NULL */
 };
