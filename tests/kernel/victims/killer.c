@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Starts a program that crashes and kills its handler with SIGKILL.
+ *
+ *   killer HANDLER MICROSECONDS PROGRAM [ARGUMENT...]
+ *
+ * The handler is the process whose executable is HANDLER, and gets so long to live from
+ * the moment it is seen. Says on stdout whether it was "killed" or was "gone" before.
+ */
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIDS_AHEAD 64
+#define SECONDS_MAX 10
+
+static double now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static pid_t start_victim(char **argv)
+{
+	const struct rlimit core = { RLIM_INFINITY, RLIM_INFINITY };
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	(void)setrlimit(RLIMIT_CORE, &core);
+	(void)execv(argv[0], argv);
+	_exit(126);
+}
+
+/* The kernel starts the handler after the victim: its pid is one of the next. */
+static pid_t look_for(const char *handler, pid_t victim)
+{
+	for (pid_t pid = victim + 1; pid < victim + PIDS_AHEAD; pid++) {
+		char path[64], executable[PATH_MAX];
+		ssize_t n;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+		n = readlink(path, executable, sizeof(executable) - 1);
+		if (n <= 0)
+			continue;
+		executable[n] = '\0';
+		if (strcmp(executable, handler) == 0)
+			return pid;
+	}
+	return 0;
+}
+
+static void spin(double seconds)
+{
+	double end = now() + seconds;
+
+	while (now() < end)
+		;
+}
+
+int main(int argc, char **argv)
+{
+	double deadline = now() + SECONDS_MAX;
+	pid_t victim, handler = 0;
+	int status, killed = -1;
+
+	if (argc < 4)
+		return 2;
+	victim = start_victim(argv + 3);
+	if (victim < 0)
+		return 1;
+	while (handler == 0 && now() < deadline && waitpid(victim, &status, WNOHANG) == 0)
+		handler = look_for(argv[1], victim);
+	if (handler > 0) {
+		spin(strtod(argv[2], NULL) / 1e6);
+		killed = kill(handler, SIGKILL);
+	}
+	(void)waitpid(victim, &status, 0);
+	(void)puts(killed == 0 ? "killed" : "gone");
+	return 0;
+}
