@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A kept core is as good as the kernel's own: the same bytes, the same backtrace.
+# shellcheck source=tests/kernel/lib.sh
+. "$(dirname "$0")/lib.sh"
+kernel_setup
+enable
+
+# ---- the bytes ----
+
+set_pattern "|$base/victim-tee handle -C $conf $specifiers"
+for victim in "victim-abort" "victim-threads" "victim-big 24"; do
+	rm -f "$base/dump"
+	# shellcheck disable=SC2086 # an argument may follow
+	crash "$base/"$victim
+	for ((i = 0; i < 100; i++)); do
+		pgrep -x victim-tee >/dev/null || break
+		sleep 0.1
+	done
+	settle
+	cf dump last -o "$base/dumped" || failed "dump of $victim"
+	holds "$victim: dump is what the kernel wrote" cmp "$base/dump" "$base/dumped"
+	is "$victim: the record has its size" "$(cf list --json | jq '.[-1].core_bytes')" \
+		"$(stat -c %s "$base/dump")"
+	zcat "$state/cores/$(cf list --json | jq -r '.[-1].id').core.gz" >"$base/unzipped"
+	holds "$victim: and so is what zcat makes of it" cmp "$base/dump" "$base/unzipped"
+	cf dump >"$base/dumped"
+	holds "$victim: and dump to a pipe" cmp "$base/dump" "$base/dumped"
+done
+is 'nothing is known less for the tee' \
+	"$(cf list --json | jq -c '[.[] | [.capture, .complete]] | unique')" '[["full",true]]'
+
+# ---- the backtrace ----
+
+if command -v gdb >/dev/null && command -v setarch >/dev/null; then
+	backtrace() {
+		gdb -nx -batch -ex 'thread apply all backtrace' -ex 'info threads' \
+			-ex 'info registers rip' "$base/victim-threads" "$1" 2>/dev/null |
+			sed -E 's/LWP [0-9]+/LWP N/g; s,reg-xstate/[0-9]+,reg-xstate/N,'
+	}
+	cf enable >/dev/null
+	setarch -R "$base/victim-crasher" "$base/victim-threads"
+	settle
+	cf dump last -o "$base/ours"
+	mkdir -m 0777 "$base/saved"
+	set_pattern "$base/saved/core"
+	setarch -R "$base/victim-crasher" "$base/victim-threads"
+	cp "$base"/saved/core* "$base/theirs"
+	backtrace "$base/ours" >"$base/ours.txt"
+	backtrace "$base/theirs" >"$base/theirs.txt"
+	is 'gdb sees four threads' "$(grep -c '^Thread .*LWP N' "$base/ours.txt")" 4
+	for frame in fall stumble main wait_in reader writer timer; do
+		holds "gdb sees $frame()" grep -q " $frame (" "$base/ours.txt"
+	done
+	holds 'gdb says the same of both cores' diff "$base/ours.txt" "$base/theirs.txt"
+else
+	echo '# no gdb here: backtraces are not compared'
+fi
+finish
