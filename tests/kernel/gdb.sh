@@ -33,10 +33,14 @@ is 'nothing is known less for the tee' \
 # ---- the backtrace ----
 
 if command -v gdb >/dev/null && command -v setarch >/dev/null; then
+	# The kernel puts the threads that did not crash in no particular order.
 	backtrace() {
-		gdb -nx -batch -ex 'thread apply all backtrace' -ex 'info threads' \
-			-ex 'info registers rip' "$base/victim-threads" "$1" 2>/dev/null |
-			sed -E 's/LWP [0-9]+/LWP N/g; s,reg-xstate/[0-9]+,reg-xstate/N,'
+		gdb -nx -batch -ex 'thread apply all backtrace' -ex 'info registers rip' \
+			"$base/victim-threads" "$1" 2>/dev/null |
+			grep -v '^warning: Unexpected size of section' |
+			sed -E 's/LWP [0-9]+/LWP N/g; s/^Thread [0-9]+ /Thread /' |
+			awk 'BEGIN { RS = ""; ORS = "\n\n" } { gsub("\n", "\r") } 1' | sort |
+			tr '\r' '\n'
 	}
 	cf enable >/dev/null
 	setarch -R "$base/victim-crasher" "$base/victim-threads"

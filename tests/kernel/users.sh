@@ -39,7 +39,7 @@ crash -n '%s%n%p' "$base/victim-abort"
 crash -n $'\xff\xfe' "$base/victim-abort"
 crash -n ') R 1 1' "$base/victim-abort" ') R 1 1'
 crash -n comm "$base/victim-abort" $'\n\e[2Jc'
-crash -n '"quoted"\\' "$base/victim-abort"
+crash -n "\"quoted\"\\\\" "$base/victim-abort"
 settle
 
 is 'all are counted' "$(status .crashes)" 13
