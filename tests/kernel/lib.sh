@@ -161,6 +161,7 @@ kernel_setup() {
 		skip 'core_pattern cannot be written here'
 	echo on >/proc/sys/kernel/printk_devkmsg 2>/dev/null # no log line is to be dropped
 	cp "$COREFOLD" "$base/corefold"
+	cp "$(dirname "$COREFOLD")/corefold-keep" "$base/"
 	find "$VICTIMS" -maxdepth 1 -type f -name 'victim-*' -exec cp {} "$base/" \;
 	owner=$(id -u corefold 2>/dev/null || id -u nobody)
 	new_state
@@ -207,7 +208,9 @@ crash() { "$base/victim-crasher" "$@"; }
 handlers_running() {
 	local exe
 	for exe in /proc/[0-9]*/exe; do
-		[ "$(readlink "$exe" 2>/dev/null)" != "$base/corefold" ] || return 0
+		case $(readlink "$exe" 2>/dev/null) in
+		"$base"/corefold*) return 0 ;;
+		esac
 	done
 	return 1
 }

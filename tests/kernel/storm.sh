@@ -40,4 +40,15 @@ settle
 is 'core_pipe_limit 0: all are counted' "$(status .crashes)" 64
 holds 'core_pipe_limit 0: the ledger adds up' ledger_holds
 is 'core_pipe_limit 0: the name is known' "$(of unlimited crashes)" 64
+
+# Without corefold-keep the first program does it all.
+new_state
+enable
+mv "$base/corefold-keep" "$base/away"
+holds 'without corefold-keep: every one of 64 dies by its signal' \
+	crash -t 64 -j 16 -n alone "$base/victim-abort"
+settle
+is 'without corefold-keep: the same is kept' "$(kept alone | tr ' ' '\n' | sort -n | xargs)" \
+	'1 1 1 1 1 1 1 1 10 10 10 10 10'
+holds 'without corefold-keep: the ledger adds up' ledger_holds
 finish

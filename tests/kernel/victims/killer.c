@@ -5,7 +5,7 @@
  *
  *   killer HANDLER MICROSECONDS PROGRAM [ARGUMENT...]
  *
- * The handler is the process whose executable is HANDLER, and gets so long to live from
+ * The handler is the process whose executable begins with HANDLER, and gets so long to live from
  * the moment it is seen. Says on stdout whether it was "killed" or was "gone" before.
  */
 
@@ -55,7 +55,7 @@ static pid_t look_for(const char *handler, pid_t victim)
 		if (n <= 0)
 			continue;
 		executable[n] = '\0';
-		if (strcmp(executable, handler) == 0)
+		if (strncmp(executable, handler, strlen(handler)) == 0)
 			return pid;
 	}
 	return 0;
