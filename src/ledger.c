@@ -255,6 +255,8 @@ static int merge_events(struct ledger *ledger)
 	int r;
 
 	r = events_read(ledger->dir_fd, header->events_bytes, header->events_crc, &batch);
+	if (r == -EPERM || r == -EACCES) /* what is in its place must not end all counting */
+		return events_set_aside(ledger->dir_fd);
 	if (r < 0)
 		return r;
 	events = batch.event;
@@ -346,7 +348,8 @@ static void set_reason(struct ledger_ticket *ticket, const char *reason)
 
 /* Nobody can be asked: count it where no lock is needed, and keep it small. */
 static int crash_without_lock(struct ledger *ledger, const struct ledger_crash *crash,
-			      const struct clock_reading *now, struct ledger_ticket *ticket)
+			      const struct clock_reading *now, int why,
+			      struct ledger_ticket *ticket)
 {
 	struct event event = { .monotonic_ns = now->monotonic_ns,
 			       .wall_ns = crash->wall_ns ?: now->wall_ns,
@@ -359,7 +362,11 @@ static int crash_without_lock(struct ledger *ledger, const struct ledger_crash *
 			       (unsigned int)getpid() << 12);
 	make_id(event.wall_ns, tail, ticket->id);
 	ticket->decision = THROTTLE_KEEP;
-	set_reason(ticket, "the state was locked for too long to ask");
+	if (why == LEDGER_E_BUSY)
+		set_reason(ticket, "the state was locked for too long to ask");
+	else
+		(void)snprintf(ticket->reason, sizeof(ticket->reason),
+			       "the state cannot be used: %s", strerror(why < 0 ? -why : EIO));
 	ticket->weight = 1;
 	ticket->without_lock = true;
 	(void)snprintf(event.id, sizeof(event.id), "%s", ticket->id);
@@ -507,7 +514,7 @@ int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
 	}
 	ledger_unlock(ledger);
 	if (r != 0)
-		r = crash_without_lock(ledger, crash, now, ret_ticket);
+		r = crash_without_lock(ledger, crash, now, r, ret_ticket);
 	return r;
 }
 

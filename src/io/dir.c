@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -169,6 +170,23 @@ int dir_write_all(int fd, const void *bytes, size_t n)
 		n -= (size_t)written;
 	}
 	return 0;
+}
+
+int dir_move_aside(int dir_fd, const char *name)
+{
+	char aside[NAME_MAX];
+	int r;
+
+	(void)snprintf(aside, sizeof(aside), "%s.bad", name);
+	if (renameat(dir_fd, name, dir_fd, aside) == 0)
+		return 0;
+	r = -errno;
+	for (int i = 1; i <= 9 && (r == -EISDIR || r == -ENOTDIR || r == -ENOTEMPTY || r == -EEXIST);
+	     i++) {
+		(void)snprintf(aside, sizeof(aside), "%s.bad.%d", name, i);
+		r = renameat(dir_fd, name, dir_fd, aside) < 0 ? -errno : 0;
+	}
+	return r;
 }
 
 const char *dir_strerror(int r)

@@ -36,5 +36,11 @@ int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes);
 /* Writes all or fails; short writes and EINTR are dealt with. */
 int dir_write_all(int fd, const void *bytes, size_t n);
 
+/*
+ * Renames `name` to `name`.bad. A file found there is replaced; what cannot be replaced (a
+ * directory) makes it `name`.bad.1 to .9. -errno when nothing helped.
+ */
+int dir_move_aside(int dir_fd, const char *name);
+
 /* One line naming what `r` of dir_open_* means. */
 const char *dir_strerror(int r);

@@ -170,6 +170,11 @@ int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
 	return split_lines(text, from, n, from ? consumed_crc : 0, ret_batch);
 }
 
+int events_set_aside(int dir_fd)
+{
+	return dir_move_aside(dir_fd, EVENTS_FILE);
+}
+
 void events_trim(int dir_fd, uint64_t consumed_bytes)
 {
 	_cleanup_close_ int fd = -1;

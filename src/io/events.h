@@ -40,5 +40,8 @@ int events_append(int dir_fd, const struct event *event);
 int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
 		struct events_batch *ret_batch);
 
+/* It is no file of ours, or cannot be read: out of the way as events.bad. */
+int events_set_aside(int dir_fd);
+
 /* Empties the file if all of it is consumed. Best effort. */
 void events_trim(int dir_fd, uint64_t consumed_bytes);

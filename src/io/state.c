@@ -188,12 +188,11 @@ static int open_file(struct state *state)
 		if (r == 0)
 			r = dir_open_file(state->dir_fd, STATE_FILE, O_RDWR, &state->fd);
 	}
-	if (r != DIR_E_UNSAFE)
+	if (r != DIR_E_UNSAFE && r != -EACCES && r != -EPERM)
 		return r;
 	/* A link, a pipe, somebody else's file: it cannot be locked, so it is just moved. */
-	return renameat(state->dir_fd, STATE_FILE, state->dir_fd, STATE_FILE ".bad") < 0 ?
-		       -errno :
-		       STATE_E_BAD;
+	r = dir_move_aside(state->dir_fd, STATE_FILE);
+	return r < 0 ? r : STATE_E_BAD;
 }
 
 /* Was the file renamed or replaced between our open and our lock? */
@@ -396,11 +395,10 @@ void state_done(struct state *state)
  */
 int state_set_aside(struct state *state)
 {
-	int r = 0;
+	int r;
 
 	assert(state->locked);
-	if (renameat(state->dir_fd, STATE_FILE, state->dir_fd, STATE_FILE ".bad") < 0)
-		r = -errno;
+	r = dir_move_aside(state->dir_fd, STATE_FILE);
 	state_done(state);
 	return r;
 }
