@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "unwind/facts.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "io/cleanup.h"
+#include "policy/name.h"
+#include "unwind/symbols.h"
+
+#define NULL_PAGE (64u << 10)
+/* How far from the stack pointer a fault still is the stack's growth. */
+#define GUARD_DISTANCE (64u << 10)
+/* The kernel's own gap below a growing stack: 256 pages. */
+#define GUARD_GAP (1u << 20)
+
+void facts_signal_name(int signal, char text[static 16])
+{
+	const char *name = signal > 0 ? sigabbrev_np(signal) : NULL;
+
+	if (name)
+		(void)snprintf(text, 16, "SIG%s", name);
+	else if (signal >= 34 && signal <= 64)
+		(void)snprintf(text, 16, "SIGRTMIN+%d", signal - 34);
+	else
+		(void)snprintf(text, 16, "signal %d", signal % 10000);
+}
+
+struct code_name {
+	int signal; /* 0: any */
+	int code;
+	const char *name;
+};
+
+#define CODE(signal, code) { signal, code, #code }
+
+static const struct code_name code_names[] = {
+	CODE(0, SI_USER), CODE(0, SI_KERNEL), CODE(0, SI_QUEUE), CODE(0, SI_TIMER),
+	CODE(0, SI_MESGQ), CODE(0, SI_ASYNCIO), CODE(0, SI_SIGIO), CODE(0, SI_TKILL),
+	CODE(SIGSEGV, SEGV_MAPERR), CODE(SIGSEGV, SEGV_ACCERR), CODE(SIGSEGV, SEGV_BNDERR),
+	CODE(SIGSEGV, SEGV_PKUERR), { SIGSEGV, 10, "SEGV_CPERR" },
+	CODE(SIGBUS, BUS_ADRALN), CODE(SIGBUS, BUS_ADRERR), CODE(SIGBUS, BUS_OBJERR),
+	CODE(SIGBUS, BUS_MCEERR_AR), CODE(SIGBUS, BUS_MCEERR_AO),
+	CODE(SIGILL, ILL_ILLOPC), CODE(SIGILL, ILL_ILLOPN), CODE(SIGILL, ILL_ILLADR),
+	CODE(SIGILL, ILL_ILLTRP), CODE(SIGILL, ILL_PRVOPC), CODE(SIGILL, ILL_PRVREG),
+	CODE(SIGILL, ILL_COPROC), CODE(SIGILL, ILL_BADSTK),
+	CODE(SIGFPE, FPE_INTDIV), CODE(SIGFPE, FPE_INTOVF), CODE(SIGFPE, FPE_FLTDIV),
+	CODE(SIGFPE, FPE_FLTOVF), CODE(SIGFPE, FPE_FLTUND), CODE(SIGFPE, FPE_FLTRES),
+	CODE(SIGFPE, FPE_FLTINV), CODE(SIGFPE, FPE_FLTSUB),
+	CODE(SIGTRAP, TRAP_BRKPT), CODE(SIGTRAP, TRAP_TRACE),
+	{ SIGSYS, 1, "SYS_SECCOMP" },
+};
+
+const char *facts_code_name(int signal, int si_code)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(code_names); i++)
+		if (code_names[i].code == si_code &&
+		    (code_names[i].signal == 0 || code_names[i].signal == signal))
+			return code_names[i].name;
+	return NULL;
+}
+
+bool facts_has_address(int signal, int si_code)
+{
+	return si_code > 0 && (signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
+			       signal == SIGFPE || signal == SIGTRAP);
+}
+
+bool facts_stack_overflow(const struct layout *layout, uint64_t address, uint64_t sp)
+{
+	uint64_t distance = address > sp ? address - sp : sp - address;
+	const struct elfcore_segment *above;
+
+	if (distance > GUARD_DISTANCE || layout_writable(layout, address))
+		return false;
+	above = layout_next(layout, address);
+	return above && (above->flags & PF_W) && above->vaddr - address <= GUARD_GAP;
+}
+
+static void describe_mapping(const struct walk_process *process,
+			     const struct elfcore_segment *s, uint64_t address, uint64_t sp,
+			     char text[static FACTS_TEXT])
+{
+	const struct module *m = modules_find(process->modules, address);
+	char name[FACTS_TEXT - 32];
+	const char *raw = "anonymous memory";
+
+	if (m)
+		raw = module_name(m);
+	else if (s == layout_find(process->layout, sp))
+		raw = "stack";
+	(void)name_escape(raw, strlen(raw), name, sizeof(name));
+	(void)snprintf(text, FACTS_TEXT, "%s (%c%c%c)", name, s->flags & PF_R ? 'r' : '-',
+		       s->flags & PF_W ? 'w' : '-', s->flags & PF_X ? 'x' : '-');
+}
+
+void facts_address(const struct walk_process *process, uint64_t address, uint64_t sp,
+		   char text[static FACTS_TEXT])
+{
+	const struct elfcore_segment *s = layout_find(process->layout, address);
+
+	if (facts_stack_overflow(process->layout, address, sp))
+		(void)snprintf(text, FACTS_TEXT, "stack guard");
+	else if (s)
+		describe_mapping(process, s, address, sp, text);
+	else
+		(void)snprintf(text, FACTS_TEXT, address < NULL_PAGE ? "null page" : "unmapped");
+}
+
+static bool is_libc(const struct module *m)
+{
+	const char *name = module_name(m);
+
+	return strncmp(name, "libc.so", 7) == 0 || strncmp(name, "libc-2", 6) == 0;
+}
+
+/* struct abort_msg_s: the size of the mapping, then the text. */
+static bool read_message(const struct walk_process *process, uint64_t address,
+			 char text[static FACTS_MESSAGE])
+{
+	char raw[FACTS_MESSAGE / 4];
+	size_t n;
+
+	n = memory_read_some(process->memory, address + 4, raw, sizeof(raw));
+	n = strnlen(raw, n);
+	while (n > 0 && raw[n - 1] == '\n')
+		n--;
+	(void)name_escape(raw, n, text, FACTS_MESSAGE);
+	return n > 0;
+}
+
+bool facts_abort_message(const struct walk_process *process, char text[static FACTS_MESSAGE])
+{
+	for (size_t i = 0; i < process->modules->n; i++) {
+		struct module *m = &process->modules->module[i];
+		unsigned char pointer[8];
+		uint64_t at, bytes;
+
+		if (!is_libc(m) ||
+		    !symbols_find_object(m, process->core, process->memory, "__abort_msg", &at,
+					 &bytes))
+			continue;
+		if (!m->wide || memory_read(process->memory, at, pointer, 8) != 0)
+			return false;
+		at = elfcore_load(process->core, pointer, 8);
+		return at != 0 && read_message(process, at, text);
+	}
+	return false;
+}

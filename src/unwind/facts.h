@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What can be said about a crash besides its frames. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "unwind/walk.h"
+
+#define FACTS_TEXT 192
+#define FACTS_MESSAGE 1024
+
+/* "SIGSEGV", "SIGRTMIN+3". */
+void facts_signal_name(int signal, char text[static 16]);
+/* "SEGV_MAPERR", "SI_USER", NULL when there is no name. */
+const char *facts_code_name(int signal, int si_code);
+
+/* Does the kernel give a fault address for this signal? */
+bool facts_has_address(int signal, int si_code);
+
+/* What lies at an address: "null page", "stack guard", "unmapped", "libc.so.6 (r-x)". */
+void facts_address(const struct walk_process *process, uint64_t address, uint64_t sp,
+		   char text[static FACTS_TEXT]);
+
+/* A fault just beyond the end of the stack that sp is at. */
+bool facts_stack_overflow(const struct layout *layout, uint64_t address, uint64_t sp);
+
+/* What abort() or assert() said last, kept by glibc for us. False when there is none. */
+bool facts_abort_message(const struct walk_process *process, char text[static FACTS_MESSAGE]);

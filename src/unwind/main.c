@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * corefold-unwind: names the frames of a crash. MUST:
+ *
+ *  1. enter the sandbox before it reads from any descriptor
+ *  2. open nothing, whatever the input names
+ *  3. bound every loop that the input steers
+ *  4. answer whole or not at all
+ *
+ * Descriptors and options: protocol.h.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "core/corefile.h"
+#include "io/cleanup.h"
+#include "io/clock.h"
+#include "io/dir.h"
+#include "policy/units.h"
+#include "unwind/answer.h"
+#include "unwind/protocol.h"
+#include "unwind/sandbox.h"
+
+struct options {
+	bool live;
+	uint64_t threads;
+	uint64_t time_ms;
+	uint64_t module_start[PROTOCOL_MODULES_MAX];
+	size_t modules;
+};
+
+static int take_module(const char *text, struct options *options)
+{
+	char *end;
+
+	if (options->modules == PROTOCOL_MODULES_MAX)
+		return -E2BIG;
+	errno = 0;
+	options->module_start[options->modules++] = strtoull(text, &end, 16);
+	return errno != 0 || end == text || *end != '\0' ? -EINVAL : 0;
+}
+
+static int parse(int argc, char **argv, struct options *options)
+{
+	static const struct option known[] = {
+		{ "memory", required_argument, NULL, 'm' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "time", required_argument, NULL, 'd' },
+		{ "module", required_argument, NULL, 'f' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option, r = 0;
+
+	while (r == 0 && (option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (option == 'm')
+			options->live = strcmp(optarg, "live") == 0;
+		else if (option == 't')
+			r = units_parse_number(optarg, UINT32_MAX, &options->threads);
+		else if (option == 'd')
+			r = units_parse_number(optarg, PROTOCOL_TIME_MAX_MS, &options->time_ms);
+		else if (option == 'f')
+			r = take_module(optarg, options);
+		else
+			r = -EINVAL;
+	}
+	return optind == argc ? r : -EINVAL;
+}
+
+/* The crash as this program sees it. */
+struct crash {
+	struct corefile *head;
+	struct corefile *stored; /* not live: where memory is */
+	const struct elfcore *core;
+	struct memory *memory;
+	struct layout layout;
+	struct modules modules;
+	struct rows *rows;
+};
+
+static void crash_done(struct crash *crash)
+{
+	rows_free(crash->rows);
+	modules_done(&crash->modules);
+	layout_done(&crash->layout);
+	memory_free(crash->memory);
+	corefile_free(crash->stored);
+	corefile_free(crash->head);
+}
+
+static int read_head(struct crash *crash)
+{
+	const void *bytes;
+	size_t n;
+	int r;
+
+	r = corefile_open(PROTOCOL_HEAD_FD, &crash->head);
+	if (r == 0)
+		r = corefile_head(crash->head, &crash->core, &bytes, &n);
+	return r;
+}
+
+static int open_memory(struct crash *crash, bool live)
+{
+	const struct elfcore *core;
+	const void *bytes;
+	size_t n;
+	int r;
+
+	if (live)
+		return memory_new_live(PROTOCOL_MEMORY_FD, &crash->memory);
+	r = corefile_open(PROTOCOL_MEMORY_FD, &crash->stored);
+	if (r == 0)
+		r = corefile_head(crash->stored, &core, &bytes, &n);
+	if (r == 0)
+		r = memory_new_core(crash->stored, &crash->memory);
+	return r;
+}
+
+static int load(struct crash *crash, const struct options *options, int64_t end_ms)
+{
+	int r;
+
+	r = read_head(crash);
+	if (r == 0)
+		r = open_memory(crash, options->live);
+	if (r != 0)
+		return r;
+	memory_set_deadline(crash->memory, end_ms);
+	r = layout_init(&crash->layout, crash->core);
+	if (r == 0)
+		r = modules_read(&crash->modules, crash->core, crash->memory, &crash->layout);
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < options->modules; i++)
+		(void)modules_offer_file(&crash->modules, crash->core, crash->memory,
+					 &crash->layout, options->module_start[i],
+					 PROTOCOL_MODULE_FD + (int)i); /* not it: not used */
+	r = rows_new(crash->core, crash->memory, &crash->modules, &crash->layout, &crash->rows);
+	return r < 0 ? r : 0; /* without rows there are still frame pointers */
+}
+
+static int print(const json_t *answer)
+{
+	_cleanup_free_ char *text = json_dumps(answer, JSON_COMPACT);
+	size_t n = text ? strlen(text) : 0;
+
+	if (!text)
+		return -ENOMEM;
+	if (n > PROTOCOL_ANSWER_MAX)
+		return -E2BIG;
+	return dir_write_all(STDOUT_FILENO, text, n);
+}
+
+static int run(const struct options *options, int64_t end_ms)
+{
+	struct crash crash = { .modules = MODULES_NULL };
+	struct walk_process process;
+	json_t *answer = NULL;
+	int r;
+
+	r = load(&crash, options, end_ms);
+	if (r == 0) {
+		process = (struct walk_process){ crash.core, crash.memory, &crash.modules,
+						 &crash.layout, crash.rows };
+		answer = answer_make(&process, options->threads);
+		r = answer ? print(answer) : -ENOMEM;
+	}
+	json_decref(answer);
+	crash_done(&crash);
+	return r;
+}
+
+/*
+ * jansson would open /dev/urandom for the seed of its tables; the kernel gave every
+ * process sixteen random bytes.
+ */
+static void seed_json(void)
+{
+	const void *random = (const void *)getauxval(AT_RANDOM);
+	size_t seed = 1;
+
+	if (random)
+		memcpy(&seed, random, sizeof(seed));
+	json_object_seed(seed | 1); /* 0 would ask for /dev/urandom again */
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .threads = ANSWER_THREADS_MAX,
+				   .time_ms = PROTOCOL_TIME_DEFAULT_MS };
+	int64_t end_ms;
+	int r;
+
+	if (parse(argc, argv, &options) < 0)
+		return 2;
+	seed_json();
+	end_ms = clock_monotonic_ms() + (int64_t)options.time_ms;
+	r = sandbox_enter(PROTOCOL_MODULE_FD + (unsigned int)options.modules,
+			  (unsigned int)(options.time_ms / 1000) + 2);
+	if (r == 0)
+		r = run(&options, end_ms);
+	return r == 0 ? 0 : 1;
+}
