@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "policy/signature.h"
+
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
+#define FRAMES 200
+
+/*
+ * A stack as a line, the innermost frame first:
+ *
+ *   app!main   symbol main in module app, at an offset that comes from its name
+ *   app+18     module app at 0x18, no symbol
+ *   libc!abort*  an exported symbol; libc stands for libc.so.6, ld for the loader
+ *   0  ?  anon  vdso    pc 0, a pc that is nowhere, memory of no file, the vdso
+ *   ^app!f     found by scanning
+ *   @SEGV      a signal trampoline, called for a fault; @USR1 for another signal
+ *   x50(...)   repeats what is in the brackets
+ *
+ * The build-id of app is app0000000000000; the module nobuild has none.
+ */
+struct stack {
+	struct signature_frame frame[FRAMES];
+	char module[FRAMES][32];
+	char build_id[FRAMES][20];
+	char symbol[FRAMES][64];
+	size_t n;
+};
+
+static uint64_t offset_of(const char *symbol)
+{
+	uint64_t offset = 0x100;
+
+	for (; *symbol; symbol++)
+		offset = offset * 3 + (unsigned char)*symbol;
+	return offset & 0xffff;
+}
+
+static void set_module(struct stack *s, const char *name, size_t length)
+{
+	struct signature_frame *f = &s->frame[s->n];
+
+	(void)snprintf(s->module[s->n], sizeof(s->module[0]), "%.*s", (int)length, name);
+	(void)snprintf(s->build_id[s->n], sizeof(s->build_id[0]), "%.*s0000000000000000",
+		       (int)length, name);
+	if (strcmp(s->module[s->n], "libc") == 0)
+		strcpy(s->module[s->n], "libc.so.6");
+	if (strcmp(s->module[s->n], "ld") == 0)
+		strcpy(s->module[s->n], "ld-linux-x86-64.so.2");
+	f->module = s->module[s->n];
+	f->build_id = strcmp(f->module, "nobuild") == 0 ? NULL : s->build_id[s->n];
+	f->module_bytes = 4096;
+}
+
+static void set_signal(struct signature_frame *f, const char *name)
+{
+	f->trampoline = true;
+	f->is_call = false;
+	f->signal = strcmp(name, "SEGV") == 0 ? SIGSEGV : SIGUSR1;
+	f->signal_name = f->signal == SIGSEGV ? "SIGSEGV" : "SIGUSR1";
+	f->si_code = f->signal == SIGSEGV ? 1 : SI_TKILL;
+}
+
+static void set_place(struct stack *s, const char *word)
+{
+	struct signature_frame *f = &s->frame[s->n];
+	const char *bang = strchr(word, '!'), *plus = strchr(word, '+');
+
+	if (strcmp(word, "anon") == 0) {
+		f->module = "[anon]";
+	} else if (strcmp(word, "vdso") == 0) {
+		f->module = "[vdso]";
+	} else if (bang) {
+		set_module(s, word, (size_t)(bang - word));
+		f->exported = word[strlen(word) - 1] == '*';
+		(void)snprintf(s->symbol[s->n], sizeof(s->symbol[0]), "%.*s",
+			       (int)(strlen(bang + 1) - f->exported), bang + 1);
+		f->symbol = s->symbol[s->n];
+		f->offset = offset_of(f->symbol);
+	} else if (plus) {
+		set_module(s, word, (size_t)(plus - word));
+		f->offset = strtoull(plus + 1, NULL, 16);
+	} else {
+		f->pc = strcmp(word, "0") == 0 ? 0 : 0x4141;
+	}
+}
+
+static void add_frame(struct stack *s, const char *word)
+{
+	struct signature_frame *f = &s->frame[s->n];
+
+	if (s->n == FRAMES)
+		return;
+	*f = (struct signature_frame){ .pc = 0x1000, .is_call = s->n > 0 };
+	if (word[0] == '^') {
+		f->guessed = true;
+		word++;
+	}
+	if (s->n > 0 && s->frame[s->n - 1].trampoline)
+		f->is_call = false;
+	if (word[0] == '@') {
+		set_module(s, "libc", 4);
+		set_signal(f, word + 1);
+	} else {
+		set_place(s, word);
+	}
+	s->n++;
+}
+
+static void parse(struct stack *s, const char *line)
+{
+	char copy[512], *save = NULL, *word;
+
+	s->n = 0;
+	(void)snprintf(copy, sizeof(copy), "%s", line);
+	for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		char group[8][64];
+		int times = 1, n = 0;
+
+		if (word[0] == 'x' && strchr(word, '(')) {
+			times = atoi(word + 1);
+			word = strchr(word, '(') + 1;
+			for (; word; word = strtok_r(NULL, " ", &save)) {
+				(void)snprintf(group[n++], 64, "%.*s", (int)strcspn(word, ")"), word);
+				if (strchr(word, ')'))
+					break;
+			}
+		} else {
+			(void)snprintf(group[n++], 64, "%s", word);
+		}
+		for (int i = 0; i < times * n; i++)
+			add_frame(s, group[i % n]);
+	}
+}
+
+static const struct {
+	const char *claim;
+	int signal;
+	const char *stack;
+	const char *exact; /* behind cf1|app| */
+	const char *loose; /* NULL: none */
+} texts[] = {
+	{ "five frames, callers one byte back", SIGSEGV,
+	  "app+10 app+20 app+30 app+40 app+50 app+60 app+70",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f|"
+	  "app0000000000000+0x3f|app0000000000000+0x4f", NULL },
+	{ "what libc did is passed through, and named", SIGABRT,
+	  "libc+8aeec libc!raise* libc!abort* app+30 app+40 app!main libc+1 app!_start",
+	  "SIGABRT|abort|app0000000000000+0x2f|app0000000000000+0x3f|app0000000000000+0x6190",
+	  NULL },
+	{ "the outermost exported name counts", SIGABRT,
+	  "libc!raise* libc!abort* libc+100 libc+200 libc!free* app+30 app+40",
+	  "SIGABRT|free|app0000000000000+0x2f|app0000000000000+0x3f", NULL },
+	{ "a name that is not exported is no via", SIGSEGV, "libc!memcpy_avx app+30 app+40 app+50",
+	  "SIGSEGV||app0000000000000+0x2f|app0000000000000+0x3f|app0000000000000+0x4f", NULL },
+	{ "nothing but runtime is kept", SIGSEGV, "ld+10 ld+20 ld+30",
+	  "SIGSEGV||ld00000000000000+0x10|ld00000000000000+0x1f|ld00000000000000+0x2f", NULL },
+	{ "names survive a rebuild", SIGSEGV, "app!crash app!ns::f(int) lib!g.constprop.0 app!main libc+1",
+	  "SIGSEGV||app0000000000000+0x2383|app0000000000000+0x4874|lib0000000000000+0xb48c|"
+	  "app0000000000000+0x6190",
+	  "SIGSEGV||app!crash|app!ns::f(int)|lib!g|app!main" },
+	{ "a frame without a name: no loose key", SIGSEGV, "app!a app+20 app!main libc+1",
+	  "SIGSEGV||app0000000000000+0x361|app0000000000000+0x1f|app0000000000000+0x6190", NULL },
+	{ "nothing below main", SIGSEGV, "app!f app!main libc!x libc!y libc!z app!_start",
+	  "SIGSEGV||app0000000000000+0x366|app0000000000000+0x6190", "SIGSEGV||app!f|app!main" },
+	{ "a stripped main ends at libc", SIGSEGV, "app+10 app+20 libc+1 libc+2 app+3",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f", NULL },
+	{ "a thread ends at libc", SIGSEGV, "app+10 app+20 libc+1 libc+2",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f", NULL },
+	{ "libc between two of ours stays", SIGSEGV, "app+10 libc+100 app+20 app+30 libc+1 app+3",
+	  "SIGSEGV||app0000000000000+0x10|libc000000000000+0xff|app0000000000000+0x1f|"
+	  "app0000000000000+0x2f", NULL },
+	{ "a call through null", SIGSEGV, "0 app+20 app+30 app+40",
+	  "SIGSEGV|nullcall|app0000000000000+0x1f|app0000000000000+0x2f|app0000000000000+0x3f",
+	  NULL },
+	{ "a jump to nowhere", SIGSEGV, "? app+20 app+30 app+40",
+	  "SIGSEGV|badjump|app0000000000000+0x1f|app0000000000000+0x2f|app0000000000000+0x3f",
+	  NULL },
+	{ "a handler that passes a fault on", SIGABRT,
+	  "libc!raise* app+900 @SEGV app+10 app+20 app+30",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f", NULL },
+	{ "any other handler keeps its frames", SIGSEGV, "app+900 app+910 @USR1 app+10 app+20 app+30",
+	  "SIGSEGV||app0000000000000+0x900|app0000000000000+0x90f|libc000000000000+0x0|"
+	  "app0000000000000+0x10|app0000000000000+0x1f", NULL },
+	{ "recursion counts once", SIGSEGV, "app+10 x20(app+20) app+30 app+40",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f|"
+	  "app0000000000000+0x3f", NULL },
+	{ "in turns of four too", SIGSEGV, "app+10 x9(app+20 app+21 app+22 app+23) app+30",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x20|"
+	  "app0000000000000+0x21|app0000000000000+0x22", NULL },
+	{ "and a last turn in part", SIGSEGV, "app+10 x9(app+20 app+21) app+20 app+30 app+40",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x20|"
+	  "app0000000000000+0x2f|app0000000000000+0x3f", NULL },
+	{ "generated code is anonymous", SIGSEGV, "app+10 app+20 app+30 app+40 anon app+50",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f|"
+	  "app0000000000000+0x3f|anon", NULL },
+	{ "without a build-id, name and size", SIGSEGV, "nobuild+10 app+20 app+30",
+	  "SIGSEGV||nobuild:4096+0x10|app0000000000000+0x1f|app0000000000000+0x2f", NULL },
+	{ "two frames are not enough to tell", SIGSEGV, "app+10 app+20",
+	  "SIGSEGV||app0000000000000+0x10", NULL },
+	{ "guesses are no frames", SIGSEGV, "app+10 ^app+20 ^app+30 ^app+40",
+	  "SIGSEGV||app0000000000000+0x10", NULL },
+	{ "mostly generated code", SIGSEGV, "app+10 anon app+30 anon app+50 app+60",
+	  "SIGSEGV||app0000000000000+0x10", NULL },
+	{ "no frames at all", SIGSEGV, "", "SIGSEGV|", NULL },
+	{ "nowhere, called by nobody", SIGSEGV, "?", "SIGSEGV||nowhere", NULL },
+};
+
+static struct stack stack;
+
+static struct signature sign(int signal, const char *line)
+{
+	struct signature s;
+
+	parse(&stack, line);
+	signature_make(
+		&(struct signature_crash){
+			.executable = "app",
+			.signal = signal,
+			.signal_name = signal == SIGABRT ? "SIGABRT" : "SIGSEGV",
+			.si_code = signal == SIGABRT ? SI_TKILL : 1,
+			.frame = stack.frame,
+			.frames = stack.n,
+		},
+		&s);
+	return s;
+}
+
+START_TEST(test_text)
+{
+	struct signature s = sign(texts[_i].signal, texts[_i].stack);
+	char wanted[SIGNATURE_TEXT];
+
+	(void)snprintf(wanted, sizeof(wanted), "cf1|app|%s", texts[_i].exact);
+	ck_assert_msg(strcmp(s.exact_text, wanted) == 0, "%s:\n got %s\n not %s", texts[_i].claim,
+		      s.exact_text, wanted);
+	(void)snprintf(wanted, sizeof(wanted), "cf1|app|%s", texts[_i].loose ?: "");
+	if (!texts[_i].loose)
+		wanted[0] = '\0';
+	ck_assert_msg(strcmp(s.loose_text, wanted) == 0, "%s:\n got %s\n not %s", texts[_i].claim,
+		      s.loose_text, wanted);
+	ck_assert_int_eq(s.loose[0] != '\0', texts[_i].loose != NULL);
+	ck_assert_uint_eq(strlen(s.exact), 16);
+}
+END_TEST
+
+static const struct {
+	const char *claim;
+	const char *stack;
+	size_t gap;
+	const char *exact;
+} overflows[] = {
+	{ "the cycle and who entered it", "x60(app+20) app+30 app+40", 0,
+	  "app0000000000000+0x1f|app0000000000000+0x2f" },
+	{ "whatever was on top of it", "lib+10 lib+11 app+15 x60(app+20) app+30", 0,
+	  "app0000000000000+0x1f|app0000000000000+0x2f" },
+	{ "hit at its other frame", "app+21 x50(app+20 app+21) app+30", 0,
+	  "app0000000000000+0x1f|app0000000000000+0x20|app0000000000000+0x2f" },
+	{ "the same, hit at the first", "app+11 x50(app+20 app+21) app+20 app+30", 0,
+	  "app0000000000000+0x1f|app0000000000000+0x20|app0000000000000+0x2f" },
+	{ "turns left out begin anywhere", "app+11 x2(app+21 app+20) x40(app+20 app+21) app+30", 0,
+	  "app0000000000000+0x1f|app0000000000000+0x20|app0000000000000+0x2f" },
+	{ "a gap is more of the cycle", "app+11 x5(app+21 app+20) x5(app+20 app+21) app+30", 11,
+	  "app0000000000000+0x1f|app0000000000000+0x20|app0000000000000+0x2f" },
+};
+
+START_TEST(test_overflow)
+{
+	struct signature s;
+	char wanted[SIGNATURE_TEXT];
+
+	parse(&stack, overflows[_i].stack);
+	signature_make(
+		&(struct signature_crash){
+			.executable = "app", .signal = SIGSEGV, .signal_name = "SIGSEGV",
+			.si_code = 1, .stack_overflow = true, .frame = stack.frame,
+			.frames = stack.n, .gap = overflows[_i].gap,
+		},
+		&s);
+	(void)snprintf(wanted, sizeof(wanted), "cf1|app|SIGSEGV|stackoverflow|%s",
+		       overflows[_i].exact);
+	ck_assert_msg(strcmp(s.exact_text, wanted) == 0, "%s:\n got %s\n not %s",
+		      overflows[_i].claim, s.exact_text, wanted);
+}
+END_TEST
+
+static const struct {
+	const char *claim;
+	const char *message;
+	const char *masked;
+} messages[] = {
+	{ "numbers", "free(): double free detected in tcache 2", "free(): double free detected in tcache #" },
+	{ "lines", "app: a.c:123: f: Assertion `x > 7' failed.", "app: a.c:#: f: Assertion `x > #' failed." },
+	{ "addresses", "bad pointer 0x7ffd12345678 here", "bad pointer # here" },
+	{ "addresses without 0x", "*** 00007f3e1a2b3c4d ***", "*** # ***" },
+	{ "words of hexadecimal letters stay", "a bad face: decade", "a bad face: decade" },
+	{ "the separator is none", "a|b", "a/b" },
+};
+
+START_TEST(test_message)
+{
+	char wanted[SIGNATURE_TEXT];
+	struct signature s;
+
+	parse(&stack, "libc!abort* app+10 app+20 app+30");
+	signature_make(
+		&(struct signature_crash){
+			.executable = "app", .signal = SIGABRT, .signal_name = "SIGABRT",
+			.si_code = SI_TKILL, .abort_message = messages[_i].message,
+			.frame = stack.frame, .frames = stack.n,
+		},
+		&s);
+	(void)snprintf(wanted, sizeof(wanted),
+		       "cf1|app|SIGABRT|abort|app0000000000000+0xf|app0000000000000+0x1f|"
+		       "app0000000000000+0x2f|%s",
+		       messages[_i].masked);
+	ck_assert_msg(strcmp(s.exact_text, wanted) == 0, "%s:\n got %s\n not %s",
+		      messages[_i].claim, s.exact_text, wanted);
+}
+END_TEST
+
+START_TEST(test_sent)
+{
+	struct signature_crash crash = {
+		.executable = "app", .signal = SIGABRT, .signal_name = "SIGABRT", .by_other = true,
+		.frame = stack.frame,
+	};
+	struct signature sent, own;
+
+	parse(&stack, "libc!pause* app+10 app+20 app+30");
+	crash.frames = stack.n;
+	signature_make(&crash, &sent);
+	crash.by_other = false;
+	signature_make(&crash, &own);
+	ck_assert(sent.sent && !own.sent);
+	ck_assert_str_ne(sent.exact, own.exact);
+}
+END_TEST
+
+/* The hash is the text's, as anybody computes it: sha256sum of the text, sixteen digits. */
+START_TEST(test_key)
+{
+	struct signature s = sign(SIGSEGV, "app!crash app!b app!c");
+
+	ck_assert_str_eq(s.loose_text, "cf1|app|SIGSEGV||app!crash|app!b|app!c");
+	ck_assert_str_eq(s.loose, "94e0d82dc91024cf");
+	ck_assert_msg(strncmp(s.shown, "crash+0x0~", 10) == 0, "%s", s.shown);
+	ck_assert_str_eq(s.shown + 10, s.exact);
+}
+END_TEST
+
+/* Nothing a name can hold makes it long or lets it play another part. */
+START_TEST(test_hostile)
+{
+	static char name[5000];
+	struct signature_frame frame[3];
+	struct signature s;
+
+	memset(name, '|', sizeof(name) - 1);
+	for (int i = 0; i < 3; i++)
+		frame[i] = (struct signature_frame){ .pc = 1, .module = name, .build_id = name,
+						     .symbol = name, .exported = true,
+						     .offset = UINT64_MAX };
+	signature_make(&(struct signature_crash){ .executable = name, .signal = SIGABRT,
+						  .signal_name = "SIGABRT",
+						  .abort_message = name, .frame = frame,
+						  .frames = 3 },
+		       &s);
+	ck_assert_uint_lt(strlen(s.loose_text), SIGNATURE_TEXT);
+	ck_assert_uint_eq(strlen(s.exact), 16);
+}
+END_TEST
+
+static const struct {
+	const char *module;
+	bool runtime;
+} modules[] = {
+	{ "libc.so.6", true },	     { "libc-2.31.so", true },	{ "ld-linux-x86-64.so.2", true },
+	{ "libstdc++.so.6", true },  { "libgcc_s.so.1", true }, { "libasan.so.8", true },
+	{ "libjemalloc.so.2", true }, { "[vdso]", true },	{ "libtcmalloc_minimal.so.4", true },
+	{ "libc++.so.1", true },     { "libpthread.so.0", true }, { "libcurl.so.4", false },
+	{ "libcap.so.2", false },    { "app", false },		{ "[anon]", false },
+	{ "libm.so.6", false },	     { "ldap", false },		{ NULL, false },
+};
+
+START_TEST(test_runtime)
+{
+	ck_assert_msg(signature_runtime(modules[_i].module) == modules[_i].runtime, "%s",
+		      modules[_i].module ?: "none");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("signature");
+	TCase *tc = tcase_create("cf1");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_loop_test(tc, test_text, 0, ROWS(texts));
+	tcase_add_loop_test(tc, test_overflow, 0, ROWS(overflows));
+	tcase_add_loop_test(tc, test_message, 0, ROWS(messages));
+	tcase_add_loop_test(tc, test_runtime, 0, ROWS(modules));
+	tcase_add_test(tc, test_sent);
+	tcase_add_test(tc, test_key);
+	tcase_add_test(tc, test_hostile);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
