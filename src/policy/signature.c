@@ -65,6 +65,26 @@ static bool is_runtime(const struct view *v, size_t i)
 	return signature_runtime(at(v, i)->module);
 }
 
+/*
+ * Rust and Go link their runtime into the program, where no module tells it apart: all
+ * panics of a program would share five frames. There the names have to do.
+ */
+static bool is_panic(const struct view *v, size_t i)
+{
+	static const char *const prefix[] = {
+		"std::panicking::", "core::panicking::",   "std::process::abort", "std::sys::",
+		"core::result::unwrap_failed", "core::option::", "core::slice::index::",
+		"__rustc::",	    "rust_panic",	   "rust_begin_unwind",	  "__rust_",
+		"runtime.",	    "<std::panicking::",   "std::rt::rtabort",
+	};
+	const char *symbol = at(v, i)->symbol;
+
+	for (size_t j = 0; symbol && j < sizeof(prefix) / sizeof(*prefix); j++)
+		if (starts(symbol, prefix[j]))
+			return true;
+	return false;
+}
+
 /* ---- rule 5: where to begin and to stop ---- */
 
 static bool is_fault(int signal, int si_code)
@@ -133,15 +153,18 @@ static void skip_runtime(struct view *v)
 {
 	const char *via = NULL;
 	size_t i = v->first;
+	bool panic = false;
 
-	while (i < v->end && is_runtime(v, i)) {
-		if (at(v, i)->exported && at(v, i)->symbol)
+	for (; i < v->end && (is_runtime(v, i) || is_panic(v, i)); i++) {
+		panic = panic || is_panic(v, i);
+		if (is_runtime(v, i) && at(v, i)->exported && at(v, i)->symbol)
 			via = at(v, i)->symbol;
-		i++;
 	}
 	if (i == v->end)
 		return; /* nothing but runtime: then it says something */
 	v->first = i;
+	if (panic)
+		via = "panic";
 	if (via && v->via[0] == '\0')
 		(void)snprintf(v->via, sizeof(v->via), "%s", via);
 }
@@ -264,7 +287,7 @@ static void exact_token(const struct signature_frame *f, char token[static TOKEN
 static size_t plain_length(const char *symbol)
 {
 	static const char *const suffix[] = { ".cold",	".part.",     ".constprop.", ".isra.",
-					      ".llvm.", ".lto_priv.", ".clone." };
+					      ".llvm.", ".lto_priv.", " [clone " };
 	size_t n = strlen(symbol);
 
 	for (size_t i = 0; i < sizeof(suffix) / sizeof(*suffix); i++) {

@@ -2,6 +2,7 @@
 
 #include "unwind/walk.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "io/cleanup.h"
@@ -78,21 +79,61 @@ static bool at_trampoline(const struct walker *w, uint64_t pc)
 
 /* struct rt_sigframe at sp: x86_64 has popped the return address; siginfo behind ucontext. */
 #define X86_64_GREGS 40u
+#define X86_64_TRAPNO (X86_64_GREGS + 20 * 8)
+#define X86_64_CR2 (X86_64_GREGS + 22 * 8)
 #define X86_64_SIGINFO 304u
 
-static void note_signal(const struct walker *w, struct walk_frame *frame)
+static void note_siginfo(const struct walker *w, struct walk_frame *frame, uint64_t at)
 {
 	unsigned char info[24];
-	uint64_t at = w->process->core->machine == EM_X86_64 ? frame->sp + X86_64_SIGINFO :
-							      frame->sp;
+	int32_t error;
 
 	if (memory_read(w->process->memory, at, info, sizeof(info)) != 0)
 		return;
 	frame->signal = (int32_t)elfcore_load(w->process->core, info, 4);
+	error = (int32_t)elfcore_load(w->process->core, info + 4, 4);
 	frame->si_code = (int32_t)elfcore_load(w->process->core, info + 8, 4);
 	frame->address = elfcore_load(w->process->core, info + 16, 8);
-	if (frame->signal < 1 || frame->signal > 64)
+	if (frame->signal < 1 || frame->signal > 64 || error != 0 || frame->si_code > SI_KERNEL ||
+	    frame->si_code < SI_ASYNCNL)
 		frame->signal = frame->si_code = 0;
+}
+
+/*
+ * The kernel fills siginfo in only for handlers that asked for it (SA_SIGINFO). The
+ * processor's own word on the fault is always there.
+ */
+static void note_trap(const struct walker *w, struct walk_frame *frame)
+{
+	static const struct {
+		uint64_t trap;
+		int signal;
+	} traps[] = { { 3, SIGTRAP }, { 6, SIGILL }, { 13, SIGSEGV },
+		      { 14, SIGSEGV }, { 17, SIGBUS } };
+	uint64_t trap, address;
+
+	if (!read_word(w, frame->sp + X86_64_TRAPNO, &trap) ||
+	    !read_word(w, frame->sp + X86_64_CR2, &address))
+		return;
+	/* trap 0 is a division, or no trap at all */
+	for (size_t i = 0; i < ARRAY_SIZE(traps); i++) {
+		if (traps[i].trap != trap)
+			continue;
+		frame->signal = traps[i].signal;
+		frame->si_code = trap == 13 ? SI_KERNEL : 1;
+		frame->address = trap == 14 ? address : 0;
+	}
+}
+
+static void note_signal(const struct walker *w, struct walk_frame *frame)
+{
+	if (w->process->core->machine == EM_AARCH64) {
+		note_siginfo(w, frame, frame->sp);
+		return;
+	}
+	note_siginfo(w, frame, frame->sp + X86_64_SIGINFO);
+	if (frame->signal == 0)
+		note_trap(w, frame);
 }
 
 /* For trampolines without unwind table (musl, old libcs). */
@@ -114,6 +155,12 @@ static bool step_signal(struct walker *w)
 
 /* ---- guesses ---- */
 
+/* Where a function may return to: behind a call, or where the kernel sends handlers. */
+static bool returns_to(const struct walker *w, uint64_t address)
+{
+	return follows_call(w, address) || at_trampoline(w, address);
+}
+
 /* pc is in no code: whoever called it left the return address on top of the stack. */
 static bool step_call(struct walker *w)
 {
@@ -127,7 +174,7 @@ static bool step_call(struct walker *w)
 		w->registers.value[w->registers.pc] = w->registers.value[30];
 		return true;
 	}
-	if (!read_word(w, sp, &address) || !follows_call(w, address))
+	if (!read_word(w, sp, &address) || !returns_to(w, address))
 		return false;
 	w->registers.value[w->registers.pc] = address;
 	w->registers.value[w->registers.sp] = sp + w->registers.word_bytes;
@@ -201,7 +248,7 @@ static bool step_fp(struct walker *w)
 		return false;
 	if (!read_word(w, fp, &next) || !read_word(w, fp + r->word_bytes, &address))
 		return false;
-	if (!follows_call(w, address) || (next != 0 && next <= fp))
+	if (!returns_to(w, address) || (next != 0 && next <= fp))
 		return false;
 	r->value[r->pc] = address;
 	r->value[r->sp] = fp + 2 * (uint64_t)r->word_bytes;
@@ -221,7 +268,7 @@ static bool step_scan(struct walker *w)
 
 		if (!read_word(w, at, &address))
 			return false;
-		if (!follows_call(w, address) || !modules_find(w->process->modules, address))
+		if (!returns_to(w, address) || !modules_find(w->process->modules, address))
 			continue;
 		r->value[r->pc] = address;
 		r->value[r->sp] = at + r->word_bytes;

@@ -5,7 +5,7 @@
  * {"result", "ms", "answer", "signature", "cheap"}. Unlike the handler it may open the
  * modules by the names in the core: the cores of the tests are our own.
  *
- *   ask [--modules] [--threads=N] [--time=MS] [--live=PID] PROGRAM CORE
+ *   ask [--modules] [--threads=N] [--time=MS] [--executable=NAME] PROGRAM CORE
  */
 
 #include <fcntl.h>
@@ -61,12 +61,14 @@ int main(int argc, char **argv)
 		{ "modules", no_argument, NULL, 'm' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "time", required_argument, NULL, 'd' },
+		{ "executable", required_argument, NULL, 'e' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct client_request request = { 0 };
 	const struct elfcore *core;
 	struct corefile *file;
 	struct signature s;
+	const char *executable = NULL;
 	json_t *answer = NULL, *out;
 	bool modules = false;
 	char text[24];
@@ -80,6 +82,8 @@ int main(int argc, char **argv)
 			modules = true;
 		else if (option == 't')
 			request.threads = (unsigned int)atoi(optarg);
+		else if (option == 'e')
+			executable = optarg;
 		else if (option == 'd')
 			request.time_ms = (unsigned int)atoi(optarg);
 		else
@@ -106,7 +110,7 @@ int main(int argc, char **argv)
 	out = json_pack("{s:s, s:I}", "result", client_strerror(r), "ms",
 			(json_int_t)(clock_monotonic_ms() - began));
 	if (answer) {
-		sign_answer(answer, NULL, &s);
+		sign_answer(answer, executable, &s);
 		(void)json_object_set_new(out, "signature", sign_to_json(&s));
 		(void)json_object_set_new(out, "answer", answer);
 	}

@@ -211,8 +211,8 @@ int main(int argc, char **argv)
 		double_free();
 	} else if (strcmp(how, "fpe") == 0) {
 		sink = number / zero;
-	} else if (strcmp(how, "memcpy") == 0) {
-		memcpy((void *)(uintptr_t)zero, argv[0], 2000 + (size_t)number);
+	} else if (strcmp(how, "strlen") == 0) {
+		sink = (int)strlen((char *)(uintptr_t)zero);
 	} else if (strcmp(how, "qsort") == 0) {
 		qsort(argv, 2, sizeof(*argv), compare);
 	} else if (strcmp(how, "overflow") == 0) {
