@@ -19,7 +19,9 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 
+#include "analyse.h"
 #include "core/capture.h"
+#include "core/corefile.h"
 #include "handover.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
@@ -34,6 +36,7 @@
 /* A capture still running after that is cut short: something is wrong with the disk. */
 #define CAPTURE_MAX_MS (300 * 1000)
 #define ARGV_MAX 64
+#define THREADS_MAX 1024
 /* So many small captures at once hold no more memory than one that fills its buffer. */
 #define SMALL_SHARE 64
 
@@ -221,6 +224,19 @@ static void describe_core(struct crash *crash)
 		record_set(record, "comm", escaped(core->comm, strlen(core->comm)));
 }
 
+/* Without an unwinder: which threads there were. */
+static json_t *threads_of(const struct elfcore *core)
+{
+	json_t *threads = json_array();
+
+	for (size_t i = 0; i < core->threads && i < THREADS_MAX; i++)
+		(void)json_array_append_new(threads,
+					    json_pack("{s:I, s:[]}", "tid",
+						      (json_int_t)core->thread[i].tid,
+						      "frames"));
+	return threads;
+}
+
 static void describe_machine(struct record *record, const struct ledger *ledger)
 {
 	struct utsname uts;
@@ -258,6 +274,19 @@ static void describe(struct crash *crash)
 	if (crash->core_parsed)
 		describe_core(crash);
 	describe_machine(record, crash->ledger);
+}
+
+/* Where it crashed: from the held process, or from the saved core. */
+static bool unwind(struct crash *crash, int core_fd)
+{
+	bool done;
+
+	if (crash->source.file)
+		core_fd = corefile_fd(crash->source.file);
+	done = analyse_unwind(crash, core_fd, true);
+	if (!done)
+		record_set(&crash->record, "threads", threads_of(&crash->core));
+	return done;
 }
 
 /* ---- 4. how much to capture ---- */
@@ -393,17 +422,54 @@ static void log_kept(const struct crash *crash)
 		   crash->victim.verified || crash->replayed ? "" : ", identity unverified");
 }
 
+/* The dump's word on who it is of; what /proc said stands or falls with it. */
+static void verify_by_auxv(struct crash *crash)
+{
+	if (crash->core_parsed && crash->victim.verified)
+		(void)victim_matches_auxv(&crash->victim, crash->core.auxv,
+					  crash->core.auxv_bytes);
+}
+
+/* ---- 7. a crash loop's new bug ---- */
+
+/*
+ * Cheapest first: a known hash folds without another lock or process. Only what may be
+ * new is unwound, while the victim waits; the crash is in flight meanwhile.
+ */
+static bool is_novel(struct crash *crash)
+{
+	struct ledger *ledger = crash->ledger;
+	struct clock_reading now;
+	uint64_t hash;
+
+	if (!crash->ticket.may_be_novel || read_head(crash) != 0)
+		return false;
+	verify_by_auxv(crash);
+	hash = analyse_hash(crash);
+	if (hash == 0 || ledger_knows_hash(&crash->ticket, hash))
+		return false;
+	if (clock_read(&now) < 0 || ledger_probe(ledger, &crash->ticket, hash, &now) != 0)
+		return false;
+	if (!unwind(crash, -1) || clock_read(&now) < 0) {
+		(void)ledger_unprobe(ledger, &crash->ticket, &now);
+		return false;
+	}
+	return ledger_admit(ledger, &crash->ticket, crash->ticket.signature, &now) == 0;
+}
+
 int handle_keep(struct crash *crash)
 {
 	int head, r;
 
 	head = read_head(crash);
-	if (crash->core_parsed && crash->victim.verified)
-		(void)victim_matches_auxv(&crash->victim, crash->core.auxv,
-					  crash->core.auxv_bytes);
+	verify_by_auxv(crash);
 	describe(crash);
 	if (head != 0)
 		record_set(&crash->record, "dump_error", json_string(elfcore_strerror(head)));
+	if (crash->ticket.hash == 0)
+		crash->ticket.hash = analyse_hash(crash);
+	if (crash->ticket.signature == 0)
+		(void)unwind(crash, -1);
 	capture(crash);
 	source_release(&crash->source);
 	crash->record.total_ms = clock_monotonic_ms() - crash->started_ms;
@@ -432,6 +498,8 @@ int handle_crash(struct crash *crash)
 	crash->started_ms = clock_monotonic_ms();
 	identify(crash);
 	r = decide(crash);
+	if (r == 0 && crash->ticket.decision == THROTTLE_FOLD && !crash->count_only)
+		(void)is_novel(crash); /* the ticket says keep then */
 	if (r < 0 || crash->ticket.decision == THROTTLE_FOLD) {
 		source_release(&crash->source);
 		return r;

@@ -14,6 +14,7 @@
 #include "io/cleanup.h"
 #include "io/dir.h"
 #include "io/log.h"
+#include "io/program.h"
 
 #define PROGRAM "corefold-keep"
 #define BUILD "corefold " COREFOLD_VERSION " " __VERSION__
@@ -70,25 +71,19 @@ static void set_inherit(const struct blob *blob, int blob_fd, bool inherit)
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if (fds[i] >= 0)
 			(void)fcntl(fds[i], F_SETFD, inherit ? 0 : FD_CLOEXEC);
+	for (size_t i = 0; i < v->modules; i++)
+		(void)fcntl(v->module[i].fd, F_SETFD, inherit ? 0 : FD_CLOEXEC);
 }
 
-/* Beside this program while it is not installed, else where it was installed. */
 static void exec_program(int blob_fd)
 {
 	static char *const no_environment[] = { NULL };
-	char self[PATH_MAX], number[16];
+	char path[PATH_MAX], number[16];
 	char *argv[] = { (char *)PROGRAM, number, NULL };
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - sizeof(PROGRAM) - 1);
-	char *slash;
 
 	(void)snprintf(number, sizeof(number), "%d", blob_fd);
-	self[n > 0 ? n : 0] = '\0';
-	slash = strrchr(self, '/');
-	if (slash) {
-		memcpy(slash + 1, PROGRAM, sizeof(PROGRAM));
-		(void)execve(self, argv, no_environment);
-	}
-	(void)execve(COREFOLD_LIBEXEC "/" PROGRAM, argv, no_environment);
+	program_find(PROGRAM, path);
+	(void)execve(path, argv, no_environment);
 }
 
 void handover_exec(struct crash *crash)

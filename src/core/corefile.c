@@ -221,6 +221,11 @@ void corefile_free(struct corefile *file)
 	free(file);
 }
 
+int corefile_fd(const struct corefile *file)
+{
+	return file->fd;
+}
+
 uint64_t corefile_size(const struct corefile *file)
 {
 	return file->size;

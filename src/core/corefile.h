@@ -27,6 +27,9 @@ struct corefile;
 int corefile_open(int fd, struct corefile **ret_file);
 void corefile_free(struct corefile *file);
 
+/* The file behind it, in the form it has; borrowed. */
+int corefile_fd(const struct corefile *file);
+
 /* Size of the plain core in bytes, as far as the file goes. */
 uint64_t corefile_size(const struct corefile *file);
 

@@ -28,6 +28,8 @@ static void distrust(struct victim *victim, const char *because)
 	close_fd(&victim->mem_fd);
 	close_fd(&victim->pagemap_fd);
 	close_fd(&victim->maps_fd);
+	mapfiles_close(victim->module, victim->modules);
+	victim->modules = 0;
 }
 
 static int open_entry(const struct victim *victim, const char *name)
@@ -78,6 +80,7 @@ void victim_open(struct victim *victim, pid_t pid, int pidfd)
 	n = readlinkat(victim->proc_fd, "exe", victim->executable,
 		       sizeof(victim->executable) - 1);
 	victim->executable[n > 0 ? n : 0] = '\0';
+	victim->modules = mapfiles_open(victim->proc_fd, victim->maps_fd, victim->module);
 	victim->unverified_because[0] = '\0';
 	if (pidfd >= 0 && !pidfd_names(pidfd, pid))
 		distrust(victim, "the kernel's pidfd names another process");

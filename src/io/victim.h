@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "io/mapfiles.h"
+
 #define VICTIM_CMDLINE_MAX 4096
 #define VICTIM_CGROUP_MAX 1024
 #define VICTIM_AUXV_MAX 1024
@@ -32,6 +34,8 @@ struct victim {
 	int auxv_fd;
 	int cmdline_fd;
 	int cgroup_fd;
+	struct mapfile module[MAPFILES_MAX]; /* files mapped for execution */
+	size_t modules;
 	bool verified;
 	char unverified_because[80]; /* "" when verified */
 

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "analyse.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/corefile.h"
+#include "core/stacktop.h"
+#include "io/cleanup.h"
+#include "io/program.h"
+#include "policy/cheaphash.h"
+#include "policy/name.h"
+#include "unwind/client.h"
+#include "unwind/sign.h"
+
+/* The victim waits for its own thread only; nobody waits for the others. */
+#define HELD_TIME_MS 400
+#define TIME_MS 5000
+
+/* ---- the cheap guess ---- */
+
+static size_t read_stack(const struct crash *crash, uint64_t address, void *stack)
+{
+	ssize_t n;
+
+	if (crash->victim.mem_fd < 0)
+		return 0;
+	n = pread(crash->victim.mem_fd, stack, STACKTOP_BYTES, (off_t)address);
+	return n > 0 ? (size_t)n : 0;
+}
+
+uint64_t analyse_hash(const struct crash *crash)
+{
+	struct cheaphash_crash look;
+	char stack[STACKTOP_BYTES];
+	uint64_t address;
+	size_t n = 0;
+
+	if (!crash->core_parsed)
+		return 0;
+	if (stacktop_range(&crash->core, &address) == 0)
+		n = read_stack(crash, address, stack);
+	if (stacktop_look(&crash->core, stack, n, &look) != 0)
+		return 0;
+	return cheaphash(&look);
+}
+
+/* ---- the signature ---- */
+
+/* What the answer tells goes into the record key by key; the head's own facts stay. */
+static void take_answer(struct crash *crash, const json_t *answer)
+{
+	static const char *const keys[] = { "threads",	   "modules", "abort_message",
+					    "si_code_name", "fault",   "exception" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		json_t *value = json_object_get(answer, keys[i]);
+
+		if (value && !json_is_null(value))
+			record_set(&crash->record, keys[i], json_incref(value));
+	}
+}
+
+static void take_signature(struct crash *crash, const json_t *answer)
+{
+	struct signature signature;
+	struct record *record = &crash->record;
+
+	sign_answer(answer, NULL, &signature);
+	record_set(record, "signature", json_string(signature.shown));
+	record_set(record, "signatures", sign_to_json(&signature));
+	crash->ticket.signature = name_hash(signature.exact, strlen(signature.exact)) | 1;
+}
+
+static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_answer)
+{
+	struct client_module modules[MAPFILES_MAX];
+	char program[PATH_MAX];
+	struct client_request request = {
+		.program = program,
+		.memory_fd = core_fd >= 0 ? core_fd : crash->victim.mem_fd,
+		.live = core_fd < 0,
+		.modules = modules,
+		.modules_n = crash->victim.modules,
+		.threads = all_threads ? 0 : 1,
+		.time_ms = core_fd >= 0 ? TIME_MS : HELD_TIME_MS,
+	};
+	int r;
+
+	for (size_t i = 0; i < crash->victim.modules; i++)
+		modules[i] = (struct client_module){ .fd = crash->victim.module[i].fd,
+						     .start = crash->victim.module[i].start };
+	program_find("corefold-unwind", program);
+	request.head_fd = client_memfd(crash->head, crash->head_bytes);
+	if (request.head_fd < 0)
+		return request.head_fd;
+	r = client_unwind(&request, ret_answer);
+	(void)close(request.head_fd);
+	return r;
+}
+
+bool analyse_unwind(struct crash *crash, int core_fd, bool all_threads)
+{
+	json_t *answer;
+	int r;
+
+	if (!crash->core_parsed || (core_fd < 0 && crash->victim.mem_fd < 0))
+		return false;
+	r = ask(crash, core_fd, all_threads, &answer);
+	if (r != 0) {
+		record_set(&crash->record, "unwind_error", json_string(client_strerror(r)));
+		return false;
+	}
+	take_answer(crash, answer);
+	take_signature(crash, answer);
+	json_decref(answer);
+	return true;
+}
