@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Completion of corefold(8) in bash.
 # The words are those that the program's own help prints, so they cannot go stale.
