@@ -262,6 +262,7 @@ static const struct {
 } files[] = {
 	{ "one file", { 1, 4096, 0x1000, 0x2000, 0 }, 5, "/a", 3, 1 },
 	{ "no file", { 0, 4096 }, 2, "", 0, 0 },
+	{ "one file and no entry", { 1, 4096 }, 2, "", 0, 0 },
 	{ "too short for a count", { 1 }, 1, "", 0, 0 },
 	{ "more files than entries", { 2, 4096, 0x1000, 0x2000, 0 }, 5, "/a", 3, 0 },
 	{ "2^63 files", { 1ULL << 63, 4096, 0x1000, 0x2000, 0 }, 5, "/a", 3, 0 },
