@@ -322,8 +322,7 @@ static struct capture_verdict plan(struct crash *crash)
 		.captures_of_uid = crash->ticket.captures_of_uid,
 	};
 
-	if (crash->ticket.without_lock)
-		budget.max_core_bytes = 0;
+	budget.unlocked = crash->ticket.without_lock;
 	quota_budget(crash->ledger->store_fd, config, &budget);
 	return capture_plan(&budget);
 }

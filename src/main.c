@@ -31,9 +31,13 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; cmd_table[i]; i++) {
 		struct cmd cmd = { .command = cmd_table[i], .argc = argc - 1, .argv = argv + 1 };
+		char name[32];
 
-		if (strcmp(argv[1], cmd_table[i]->name) == 0)
-			return cmd_table[i]->run(&cmd);
+		if (strcmp(argv[1], cmd_table[i]->name) != 0)
+			continue;
+		(void)snprintf(name, sizeof(name), "corefold %s", argv[1]);
+		argv[1] = name; /* getopt begins its messages with it */
+		return cmd_table[i]->run(&cmd);
 	}
 	(void)fprintf(stderr, "corefold: no command '%.64s': 'corefold --help' lists them\n",
 		      argv[1]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -189,6 +190,7 @@ static int list_records(struct cmd *cmd, const struct filter *filter, int store_
 static int take_option(struct filter *filter, int letter)
 {
 	int64_t now_s = time(NULL);
+	int r;
 
 	switch (letter) {
 	case 'S':
@@ -208,7 +210,8 @@ static int take_option(struct filter *filter, int letter)
 		filter->reverse = true;
 		return 0;
 	case 'n':
-		return units_parse_number(optarg, UINT32_MAX, &filter->newest);
+		r = units_parse_number(optarg, UINT32_MAX, &filter->newest);
+		return r == 0 && filter->newest == 0 ? -ERANGE : r;
 	default:
 		filter->newest = 1;
 		return 0;

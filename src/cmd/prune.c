@@ -5,6 +5,7 @@
  * a crash stays counted when its record is gone.
  */
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -48,10 +49,10 @@ static int take_option(struct choice *choice, int letter)
 		return 0;
 	case 'p':
 		choice->process = optarg;
-		return 0;
+		return *optarg ? 0 : -EINVAL; /* empty would choose everything */
 	case LETTER_SIGNATURE:
 		choice->signature = optarg;
-		return 0;
+		return *optarg ? 0 : -EINVAL;
 	case LETTER_OLDER:
 		return units_parse_span(optarg, &choice->older_ns);
 	default:
@@ -109,9 +110,9 @@ static int prune_limits(struct cmd *cmd, const struct choice *choice, int store_
 {
 	struct clock_reading now;
 
-	if (choice->dry_run)
-		return cmd_usage_error(cmd, "--dry-run wants a choice: --older-than, --process or "
-					    "--signature");
+	if (choice->dry_run || choice->cores_only)
+		return cmd_usage_error(cmd, "--dry-run and --cores-only want a choice: "
+					    "--older-than, --process or --signature");
 	if (clock_read(&now) < 0)
 		return cmd_failed(cmd, "cannot read the clock");
 	(void)printf("removed %u beyond the limits of the configuration\n",
@@ -143,7 +144,7 @@ static int prune_run(struct cmd *cmd)
 
 	while ((letter = cmd_option(cmd, &status)) > 0)
 		if (take_option(&choice, letter) < 0)
-			return cmd_usage_error(cmd, "--older-than: bad value '%s'", optarg);
+			return cmd_usage_error(cmd, "'%s' is no value for that option", optarg);
 	if (letter < 0)
 		return status;
 	if (optind < cmd->argc)

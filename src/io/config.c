@@ -349,10 +349,8 @@ int config_read(struct config *config, const char *path, config_complain *compla
 	r = read_file(&reading, AT_FDCWD, file);
 	if (r == -ENOENT && !path)
 		r = 0;
-	if (r != 0) {
+	if (r != 0)
 		whole_file_failed(&reading, r);
-		return r < 0 ? r : -EPERM;
-	}
-	read_dropins(&reading, file);
-	return 0;
+	read_dropins(&reading, file); /* whatever the main file is like */
+	return r > 0 ? -EPERM : r;
 }

@@ -18,7 +18,8 @@
 #include "policy/evict.h"
 
 #define STATE_MAGIC "corefold"
-#define STATE_VERSION 1
+/* Grows with every change of a structure below: another build's file is set aside. */
+#define STATE_VERSION 2
 #define STATE_BYTE_ORDER 0x01020304u
 
 /* A change as the journal holds it. */

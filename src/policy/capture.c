@@ -98,6 +98,8 @@ struct capture_verdict capture_plan(const struct capture_budget *budget)
 		lower(&verdict, CAPTURE_NOTES, "memory of the process not accessible");
 	if (budget->rlimit_bytes == 0)
 		lower(&verdict, CAPTURE_NONE, "RLIMIT_CORE of the process is 0");
+	if (budget->unlocked)
+		lower(&verdict, part(budget), "kept small: the state was locked");
 	limit_by_size(budget, &verdict);
 	if (budget->full_per_signature > 0 &&
 	    budget->full_of_signature >= budget->full_per_signature)

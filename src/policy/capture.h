@@ -27,6 +27,8 @@ struct capture_budget {
 	bool wanted_auto; /* or: by what is affordable and still of use */
 	bool threads_possible; /* can parts of the memory be picked? (not from a pipe) */
 
+	bool unlocked; /* the state was locked: nobody knows what else is being captured */
+
 	uint64_t memory_bytes; /* pages that exist; UINT64_MAX when not known */
 	uint64_t threads_bytes; /* estimate of a `threads` capture */
 	uint64_t max_core_bytes;

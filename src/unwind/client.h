@@ -28,7 +28,7 @@ enum {
 /* A module's file, opened through map_files or found by build-id. */
 struct client_module {
 	int fd; /* borrowed */
-	uint64_t start; /* where its first mapping begins */
+	uint64_t start; /* of one of its mappings */
 };
 
 struct client_request {

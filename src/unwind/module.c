@@ -351,7 +351,7 @@ bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 {
 	struct module *m = modules_find(modules, start);
 
-	if (!m || m->base != start || m->fd >= 0 || !same_first_page(m, memory, fd))
+	if (!m || m->fd >= 0 || !same_first_page(m, memory, fd))
 		return false;
 	m->fd = fd;
 	back_by_file(m, core, memory, layout);

@@ -65,7 +65,7 @@ void modules_done(struct modules *modules);
 /* The module whose mappings enclose the address, or NULL. */
 struct module *modules_find(const struct modules *modules, uint64_t address);
 
-/* Offers a file for the module that begins at start. Takes it only if it is that file. */
+/* Offers a file for the module that start lies in. Takes it only if it is that file. */
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 			struct memory *memory, const struct layout *layout, uint64_t start,
 			int fd);

@@ -7,8 +7,8 @@
  *   corefold-unwind --memory=live|core [--threads=N] [--time=MS] [--module=FD:START]...
  *
  * fd 0 and 2 are /dev/null, fd 1 is the pipe that the answer goes to, 3 is the head of the
- * core, 4 its memory, 5 and up the modules. START is the hexadecimal address where the
- * module's first mapping begins. The answer is one JSON object; no answer and an exit
+ * core, 4 its memory, 5 and up the modules. START is a hexadecimal
+ * address inside the module. The answer is one JSON object; no answer and an exit
  * status other than 0 is a failure.
  */
 
