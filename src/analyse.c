@@ -50,18 +50,13 @@ uint64_t analyse_hash(const struct crash *crash)
 
 /* ---- the signature ---- */
 
-/* What the answer tells goes into the record key by key; the head's own facts stay. */
-static void take_answer(struct crash *crash, const json_t *answer)
+/* What the answer tells goes into the record; the head's own facts stay. */
+static void take_answer(struct record *record, const json_t *answer)
 {
-	static const char *const keys[] = { "threads",	   "modules", "abort_message",
-					    "si_code_name", "fault",   "exception" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		json_t *value = json_object_get(answer, keys[i]);
-
-		if (value && !json_is_null(value))
-			record_set(&crash->record, keys[i], json_incref(value));
-	}
+	record_set(record, "threads", json_incref(json_object_get(answer, "threads")));
+	record_set(record, "modules", json_incref(json_object_get(answer, "modules")));
+	record_set(record, "abort_message",
+		   json_incref(json_object_get(answer, "abort_message")));
 }
 
 static void take_signature(struct crash *crash, const json_t *answer)
@@ -114,7 +109,7 @@ bool analyse_unwind(struct crash *crash, int core_fd, bool all_threads)
 		record_set(&crash->record, "unwind_error", json_string(client_strerror(r)));
 		return false;
 	}
-	take_answer(crash, answer);
+	take_answer(&crash->record, answer);
 	take_signature(crash, answer);
 	json_decref(answer);
 	return true;

@@ -9,6 +9,11 @@
 #include "core/record.h"
 #include "policy/units.h"
 
+static const struct cmd_option options[] = {
+	{ 't', "threads", NULL, "the frames of all threads, not only of the one that crashed" },
+	{ 0 },
+};
+
 static const char *text_of(const json_t *json, const char *key)
 {
 	return json_string_value(json_object_get(json, key)) ?: "";
@@ -60,6 +65,53 @@ static void print_capture(const json_t *json, const struct record *record)
 		     record->complete ? "" : text_of(json, "incomplete_reason"));
 }
 
+/* "#3  main+0x43 (victim)", or module+offset where no name is known. */
+static void print_frame(size_t index, const json_t *frame)
+{
+	const char *module = text_of(frame, "module"), *symbol = text_of(frame, "symbol");
+
+	(void)printf("%14s  #%-3zu ", "", index);
+	if (symbol[0])
+		(void)printf("%s+%s (%s)", symbol, text_of(frame, "symbol_offset"),
+			     module[0] ? module : "?");
+	else if (module[0])
+		(void)printf("%s+%s", module, text_of(frame, "offset"));
+	else
+		(void)printf("%s", text_of(frame, "pc"));
+	if (strcmp(text_of(frame, "how"), "scan") == 0)
+		(void)printf(" (a guess)");
+	(void)printf("\n");
+}
+
+static void print_thread(const json_t *thread, bool crashed)
+{
+	const json_t *frames = json_object_get(thread, "frames"), *frame;
+	size_t i;
+
+	if (json_array_size(frames) == 0)
+		return;
+	(void)printf("%14s: %" JSON_INTEGER_FORMAT "%s\n", "Thread",
+		     json_integer_value(json_object_get(thread, "tid")),
+		     crashed ? " (crashed)" : "");
+	json_array_foreach(frames, i, frame)
+		print_frame(i, frame);
+}
+
+static void print_where(const json_t *json, bool all_threads)
+{
+	const json_t *threads = json_object_get(json, "threads"), *thread;
+	size_t n = json_array_size(threads), i;
+
+	print_text("Signature", json, "signature");
+	print_text("Message", json, "abort_message");
+	print_text("Not unwound", json, "unwind_error");
+	json_array_foreach(threads, i, thread)
+		if (i == 0 || all_threads)
+			print_thread(thread, i == 0);
+	if (n > 1 && !all_threads)
+		(void)printf("%14s  and %zu more threads: --threads shows them\n", "", n - 1);
+}
+
 static void print_record(const json_t *json, const struct record *record)
 {
 	char time[CMD_TIME_SIZE];
@@ -90,9 +142,10 @@ static void print_record(const json_t *json, const struct record *record)
 			     record->held_ms, record->total_ms);
 	if (!record->identity_verified)
 		print_text("Unverified", json, "identity_reason");
+	print_text("Dump", json, "dump_error");
 }
 
-static int show(struct cmd *cmd, const struct ledger *ledger, const char *id)
+static int show(struct cmd *cmd, const struct ledger *ledger, const char *id, bool all_threads)
 {
 	struct record record = RECORD_NULL;
 	json_t *json = cmd_read_record(ledger->store_fd, id);
@@ -102,8 +155,10 @@ static int show(struct cmd *cmd, const struct ledger *ledger, const char *id)
 		status = cmd_failed(cmd, "record %s cannot be read", id);
 	else if (cmd->json)
 		status = cmd_print_json(cmd, json);
-	else
+	else {
 		print_record(json, &record);
+		print_where(json, all_threads);
+	}
 	json_decref(json);
 	return status == CMD_DONE ? cmd_flush(cmd) : status;
 }
@@ -112,9 +167,12 @@ static int info_run(struct cmd *cmd)
 {
 	struct ledger ledger = LEDGER_NULL;
 	char id[STATE_ID_SIZE];
-	int status = CMD_DONE;
+	bool all_threads = false;
+	int status = CMD_DONE, letter;
 
-	if (cmd_option(cmd, &status) != 0)
+	while ((letter = cmd_option(cmd, &status)) > 0)
+		all_threads = true;
+	if (letter < 0)
 		return status;
 	if (optind + 1 < cmd->argc)
 		return cmd_usage_error(cmd, "takes one id");
@@ -122,7 +180,7 @@ static int info_run(struct cmd *cmd)
 	if (status == CMD_DONE)
 		status = cmd_find_id(cmd, ledger.store_fd, cmd->argv[optind], id);
 	if (status == CMD_DONE)
-		status = show(cmd, &ledger, id);
+		status = show(cmd, &ledger, id, all_threads);
 	ledger_done(&ledger);
 	return status;
 }
@@ -132,6 +190,7 @@ const struct command cmd_info = {
 	.arguments = "[ID]",
 	.summary = "tell all that is known of one crash",
 	.description = "ID is an id, the beginning of one, a pid, or 'last' (the default).",
+	.options = options,
 	.has_json = true,
 	.run = info_run,
 };

@@ -281,10 +281,10 @@ static const struct {
 	const char *complaint;
 } modes[] = {
 	{ "for all to read", 0644, 0644, 0, 3, "" },
-	{ "a file the group may write", 0664, 0644, -EPERM, 8, "not safe" },
-	{ "a file all may write", 0646, 0644, -EPERM, 8, "not safe" },
+	{ "a file the group may write", 0664, 0644, -EPERM, 3, "not safe" },
+	{ "a file all may write", 0646, 0644, -EPERM, 3, "not safe" },
 	{ "a drop-in the group may write", 0644, 0664, 0, 2, "10.conf not safe" },
-	{ "a file that was named and is missing", 0, 0644, -ENOENT, 8, "No such file" },
+	{ "a file that was named and is missing", 0, 0644, -ENOENT, 3, "No such file" },
 };
 
 START_TEST(test_mode)
