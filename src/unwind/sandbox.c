@@ -112,7 +112,7 @@ static int add_rules(scmp_filter_ctx filter)
 	return r;
 }
 
-static int load_filter(void)
+__attribute__((unused)) static int load_filter(void)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int r;
@@ -144,5 +144,9 @@ int sandbox_enter(unsigned int fds, unsigned int seconds)
 	if (r < 0)
 		return r;
 	process_deadline(seconds);
+#ifdef __SANITIZE_ADDRESS__ /* it makes calls of its own, and reads names */
+	return 0;
+#else
 	return load_filter();
+#endif
 }
