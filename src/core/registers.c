@@ -18,20 +18,30 @@ struct register_map {
 };
 
 static const struct register_map maps[] = {
-	{ EM_X86_64, ELFCLASS64, 8, 112, 17, 16, 7, 6,
+	{ EM_X86_64,
+	  ELFCLASS64,
+	  8,
+	  112,
+	  17,
+	  16,
+	  7,
+	  6,
 	  { 10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16 } },
 	/* DWARF: eax ecx edx ebx esp ebp esi edi eip */
 	{ EM_386, ELFCLASS32, 4, 72, 9, 8, 4, 5, { 6, 1, 2, 0, 15, 5, 3, 4, 12 } },
 	/* x0 to x30, sp, pc: in order */
-	{ EM_AARCH64, ELFCLASS64, 8, 112, 33, 32, 31, 29,
-	  { 0,	1,  2,	3,  4,	5,  6,	7,  8,	9,  10, 11, 12, 13, 14, 15, 16,
-	    17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32 } },
+	{ EM_AARCH64, ELFCLASS64, 8, 112, 33, 32, 31, 29, { 0,	1,  2,	3,  4,	5,  6,
+							    7,	8,  9,	10, 11, 12, 13,
+							    14, 15, 16, 17, 18, 19, 20,
+							    21, 22, 23, 24, 25, 26, 27,
+							    28, 29, 30, 31, 32 } },
 };
 
 static const struct register_map *find_map(const struct elfcore *core)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(maps); i++)
-		if (maps[i].machine == core->machine && maps[i].elf_class == core->elf_class)
+		if (maps[i].machine == core->machine &&
+		    maps[i].elf_class == core->elf_class)
 			return &maps[i];
 	return NULL;
 }

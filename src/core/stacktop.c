@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "core/registers.h"
-#include "policy/signature.h"
+#include "policy/runtime.h"
 
 /* Mappings are in order of addresses, as the kernel writes them; a hostile order finds less. */
-static const struct elfcore_mapping *find_mapping(const struct elfcore *core, uint64_t address)
+static const struct elfcore_mapping *find_mapping(const struct elfcore *core,
+						  uint64_t address)
 {
 	size_t low = 0, high = core->mappings;
 
@@ -40,7 +41,8 @@ static bool is_code(const struct elfcore *core, uint64_t address)
 			high = middle;
 	}
 	return low > 0 && (core->segment[low - 1].flags & PF_X) &&
-	       address - core->segment[low - 1].vaddr < core->segment[low - 1].memory_bytes;
+	       address - core->segment[low - 1].vaddr <
+		       core->segment[low - 1].memory_bytes;
 }
 
 static struct cheaphash_place place_of(const struct elfcore *core, uint64_t address)
@@ -67,8 +69,8 @@ int stacktop_range(const struct elfcore *core, uint64_t *ret_address)
 	return 0;
 }
 
-static void take_addresses(const struct elfcore *core, const unsigned char *stack, size_t n,
-			   size_t word_bytes, struct cheaphash_crash *crash)
+static void take_addresses(const struct elfcore *core, const unsigned char *stack,
+			   size_t n, size_t word_bytes, struct cheaphash_crash *crash)
 {
 	for (size_t i = 0; i + word_bytes <= n && i < STACKTOP_BYTES &&
 			   crash->addresses < CHEAPHASH_ADDRESSES;
@@ -79,7 +81,7 @@ static void take_addresses(const struct elfcore *core, const unsigned char *stac
 		if (!is_code(core, address))
 			continue;
 		place = place_of(core, address);
-		if (place.module && !signature_runtime(place.module))
+		if (place.module && !runtime_module(place.module))
 			crash->address[crash->addresses++] = place;
 	}
 }
@@ -87,7 +89,8 @@ static void take_addresses(const struct elfcore *core, const unsigned char *stac
 int stacktop_look(const struct elfcore *core, const void *stack, size_t n,
 		  struct cheaphash_crash *ret_crash)
 {
-	struct cheaphash_crash crash = { .signal = core->signal, .si_code = core->si_code };
+	struct cheaphash_crash crash = { .signal = core->signal,
+					 .si_code = core->si_code };
 	struct registers r;
 
 	if (core->threads == 0 || registers_read(core, &core->thread[0], &r) != 0)

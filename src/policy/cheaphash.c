@@ -14,7 +14,8 @@ struct words {
 
 static void add_place(struct words *w, const struct cheaphash_place *place)
 {
-	w->word[w->n++] = place->module ? name_hash(place->module, strlen(place->module)) : 0;
+	w->word[w->n++] =
+		place->module ? name_hash(place->module, strlen(place->module)) : 0;
 	/* Memory of no file lies anywhere: where in it says nothing. */
 	w->word[w->n++] = place->module ? place->offset : 0;
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/runtime.h"
+
 #define BUILD_ID_CHARS 16
 #define PERIOD_MAX 4
 #define TOKEN 384
@@ -37,60 +39,22 @@ static const struct signature_frame *at(const struct view *v, size_t i)
 
 /* ---- rule 3: what bugs pass through ---- */
 
-static bool starts(const char *name, const char *prefix)
-{
-	return strncmp(name, prefix, strlen(prefix)) == 0;
-}
-
-bool signature_runtime(const char *module)
-{
-	static const char *const prefix[] = {
-		"libc.so",	"libc-2.",	"libc.musl-",	"ld-linux",	"ld-2.",
-		"ld-musl-",	"ld.so",	"ld64.so",	"libpthread.so", "libpthread-2.",
-		"libstdc++.so", "libc++.so",	"libc++abi.so", "libgcc_s.so",	"libgcc_s-",
-		"libasan.so",	"libubsan.so",	"libtsan.so",	"liblsan.so",	"libhwasan.so",
-		"libclang_rt.", "libjemalloc",	"libtcmalloc",	"[vdso]",
-	};
-
-	if (!module)
-		return false;
-	for (size_t i = 0; i < sizeof(prefix) / sizeof(*prefix); i++)
-		if (starts(module, prefix[i]))
-			return true;
-	return false;
-}
-
 static bool is_runtime(const struct view *v, size_t i)
 {
-	return signature_runtime(at(v, i)->module);
+	return runtime_module(at(v, i)->module);
 }
 
-/*
- * Rust and Go link their runtime into the program, where no module tells it apart: all
- * panics of a program would share five frames. There the names have to do.
- */
 static bool is_panic(const struct view *v, size_t i)
 {
-	static const char *const prefix[] = {
-		"std::panicking::", "core::panicking::",   "std::process::abort", "std::sys::",
-		"core::result::unwrap_failed", "core::option::", "core::slice::index::",
-		"__rustc::",	    "rust_panic",	   "rust_begin_unwind",	  "__rust_",
-		"runtime.",	    "<std::panicking::",   "std::rt::rtabort",
-	};
-	const char *symbol = at(v, i)->symbol;
-
-	for (size_t j = 0; symbol && j < sizeof(prefix) / sizeof(*prefix); j++)
-		if (starts(symbol, prefix[j]))
-			return true;
-	return false;
+	return runtime_name(at(v, i)->symbol);
 }
 
 /* ---- rule 5: where to begin and to stop ---- */
 
 static bool is_fault(int signal, int si_code)
 {
-	return si_code > 0 && (signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
-			       signal == SIGFPE || signal == SIGTRAP);
+	return si_code > 0 && (signal == SIGSEGV || signal == SIGBUS ||
+			       signal == SIGILL || signal == SIGFPE || signal == SIGTRAP);
 }
 
 /*
@@ -214,7 +178,8 @@ static size_t behind_cycle(const struct view *v, size_t cycle, size_t period, si
 }
 
 /* The shortest period that repeats at least so many frames; 0: none. */
-static size_t find_period(const struct view *v, size_t i, size_t repeats, size_t *ret_behind)
+static size_t find_period(const struct view *v, size_t i, size_t repeats,
+			  size_t *ret_behind)
 {
 	for (size_t period = 1; period <= PERIOD_MAX; period++) {
 		size_t n = run_length(v, i, period);
@@ -274,8 +239,8 @@ static void exact_token(const struct signature_frame *f, char token[static TOKEN
 	else if (strcmp(f->module, "[vdso]") == 0)
 		(void)snprintf(token, TOKEN, "vdso");
 	else if (f->build_id && f->build_id[0])
-		(void)snprintf(token, TOKEN, "%.*s+0x%" PRIx64, BUILD_ID_CHARS, f->build_id,
-			       call_offset(f));
+		(void)snprintf(token, TOKEN, "%.*s+0x%" PRIx64, BUILD_ID_CHARS,
+			       f->build_id, call_offset(f));
 	else {
 		print_name(name, sizeof(name), f->module);
 		(void)snprintf(token, TOKEN, "%s:%" PRIu64 "+0x%" PRIx64, name,
@@ -286,8 +251,9 @@ static void exact_token(const struct signature_frame *f, char token[static TOKEN
 /* What compilers append to a part or a copy of a function: another build cuts elsewhere. */
 static size_t plain_length(const char *symbol)
 {
-	static const char *const suffix[] = { ".cold",	".part.",     ".constprop.", ".isra.",
-					      ".llvm.", ".lto_priv.", " [clone " };
+	static const char *const suffix[] = { ".cold",	 ".part.", ".constprop.",
+					      ".isra.",	 ".llvm.", ".lto_priv.",
+					      " [clone " };
 	size_t n = strlen(symbol);
 
 	for (size_t i = 0; i < sizeof(suffix) / sizeof(*suffix); i++) {
@@ -303,7 +269,8 @@ static bool loose_token(const struct signature_frame *f, char token[static TOKEN
 {
 	char module[96], symbol[256];
 
-	if (!f->module || strcmp(f->module, "[anon]") == 0 || strcmp(f->module, "[vdso]") == 0) {
+	if (!f->module || strcmp(f->module, "[anon]") == 0 ||
+	    strcmp(f->module, "[vdso]") == 0) {
 		exact_token(f, token);
 		return f->module != NULL;
 	}
@@ -311,7 +278,8 @@ static bool loose_token(const struct signature_frame *f, char token[static TOKEN
 		return false;
 	print_name(module, sizeof(module), f->module);
 	print_name(symbol, sizeof(symbol), f->symbol);
-	(void)snprintf(token, TOKEN, "%s!%.*s", module, (int)plain_length(symbol), symbol);
+	(void)snprintf(token, TOKEN, "%s!%.*s", module, (int)plain_length(symbol),
+		       symbol);
 	return true;
 }
 
@@ -324,7 +292,8 @@ static void choose_overflow(struct view *v)
 	size_t behind = 0, period = 0, start = v->first, least = 0;
 	char token[TOKEN], best[TOKEN];
 
-	for (; start < v->end && start < v->first + OVERFLOW_START_MAX && period == 0; start++)
+	for (; start < v->end && start < v->first + OVERFLOW_START_MAX && period == 0;
+	     start++)
 		period = find_period(v, start, OVERFLOW_REPEATS, &behind);
 	if (period == 0)
 		return;
@@ -413,8 +382,8 @@ static void begin_text(const struct view *v, bool sent, char text[static SIGNATU
 
 	print_name(executable, sizeof(executable), name && name[0] ? name : "(unknown)");
 	print_name(via, sizeof(via), v->via);
-	(void)snprintf(text, SIGNATURE_TEXT, "cf1|%s|%s%s|%s", executable, sent ? "sent:" : "",
-		       v->signal_name ?: "", via);
+	(void)snprintf(text, SIGNATURE_TEXT, "cf1|%s|%s%s|%s", executable,
+		       sent ? "sent:" : "", v->signal_name ?: "", via);
 }
 
 static void end_text(const struct view *v, char text[static SIGNATURE_TEXT])
@@ -459,11 +428,11 @@ static void make_shown(const struct view *v, struct signature *s)
 	int room = SIGNATURE_SHOWN - 40;
 
 	if (f && f->symbol)
-		(void)snprintf(s->shown, sizeof(s->shown), "%.*s+0x%" PRIx64 "~%s", room, f->symbol,
-			       f->symbol_offset, s->exact);
+		(void)snprintf(s->shown, sizeof(s->shown), "%.*s+0x%" PRIx64 "~%s", room,
+			       f->symbol, f->symbol_offset, s->exact);
 	else if (f && f->module && f->module[0] != '[')
-		(void)snprintf(s->shown, sizeof(s->shown), "%.*s+0x%" PRIx64 "~%s", room, f->module,
-			       f->offset, s->exact);
+		(void)snprintf(s->shown, sizeof(s->shown), "%.*s+0x%" PRIx64 "~%s", room,
+			       f->module, f->offset, s->exact);
 	else
 		(void)snprintf(s->shown, sizeof(s->shown), "%.*s~%s", room,
 			       f && f->module ? f->module : "?", s->exact);
@@ -507,7 +476,8 @@ static void choose_frames(struct view *v)
 
 void signature_make(const struct signature_crash *crash, struct signature *ret_signature)
 {
-	struct view v = { .crash = crash, .end = crash->frames,
+	struct view v = { .crash = crash,
+			  .end = crash->frames,
 			  .signal_name = crash->signal_name };
 	struct signature s = { .sent = crash->by_other };
 	size_t all_first, all_end;

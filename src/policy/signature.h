@@ -25,7 +25,8 @@
 
 struct signature_frame {
 	uint64_t pc;
-	const char *module; /* file name, "[vdso]", "[anon]" (no file); NULL: no code there */
+	const char *
+		module; /* file name, "[vdso]", "[anon]" (no file); NULL: no code there */
 	const char *build_id; /* hexadecimal; NULL or empty: none */
 	uint64_t module_bytes; /* stands in for a missing build-id */
 	uint64_t offset; /* of pc from the module's first byte */
@@ -66,6 +67,3 @@ struct signature {
 };
 
 void signature_make(const struct signature_crash *crash, struct signature *ret_signature);
-
-/* Is it a library that bugs pass through: libc, the loader, an allocator, a sanitizer? */
-bool signature_runtime(const char *module);

@@ -55,14 +55,15 @@ static void set_text(struct answer *a, json_t *object, const char *key, const ch
 {
 	char text[PATH_TEXT];
 
-	(void)name_escape(raw, strlen(raw), text, max < sizeof(text) ? max : sizeof(text));
+	(void)name_escape(raw, strlen(raw), text,
+			  max < sizeof(text) ? max : sizeof(text));
 	set(a, object, key, json_string(text));
 }
 
 /* ---- frames ---- */
 
-static void set_symbol(struct answer *a, json_t *object, struct module *m, uint64_t address,
-		       uint64_t pc)
+static void set_symbol(struct answer *a, json_t *object, struct module *m,
+		       uint64_t address, uint64_t pc)
 {
 	const struct walk_process *p = a->process;
 	char text[NAME_TEXT];
@@ -77,8 +78,8 @@ static void set_symbol(struct answer *a, json_t *object, struct module *m, uint6
 		set(a, object, "exported", json_true());
 }
 
-static void set_module(struct answer *a, json_t *object, struct module *m, uint64_t address,
-		       uint64_t pc)
+static void set_module(struct answer *a, json_t *object, struct module *m,
+		       uint64_t address, uint64_t pc)
 {
 	const char *name = module_name(m);
 
@@ -144,7 +145,8 @@ static bool overflowed(const struct answer *a, const struct walk *walk)
 		const struct walk_frame *f = &walk->frame[i];
 
 		if (f->trampoline && facts_has_address(f->signal, f->si_code))
-			return facts_stack_overflow(a->process->layout, f->address, f[1].sp);
+			return facts_stack_overflow(a->process->layout, f->address,
+						    f[1].sp);
 	}
 	return false;
 }
@@ -187,7 +189,8 @@ static json_t *make_modules(struct answer *a)
 	const struct modules *modules = a->process->modules;
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < modules->n && json_array_size(array) < ANSWER_MODULES_MAX; i++) {
+	for (size_t i = 0; i < modules->n && json_array_size(array) < ANSWER_MODULES_MAX;
+	     i++) {
 		const struct module *m = &modules->module[i];
 		json_t *object;
 

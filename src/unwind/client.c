@@ -48,8 +48,8 @@ static unsigned int total_ms(const struct client_request *request)
 
 static size_t module_count(const struct client_request *request)
 {
-	return request->modules_n < PROTOCOL_MODULES_MAX ? request->modules_n :
-							  PROTOCOL_MODULES_MAX;
+	return request->modules_n < PROTOCOL_MODULES_MAX ? request->modules_n
+							 : PROTOCOL_MODULES_MAX;
 }
 
 static struct arguments *make_arguments(const struct client_request *request)
@@ -60,11 +60,13 @@ static struct arguments *make_arguments(const struct client_request *request)
 	if (!a)
 		return NULL;
 	(void)snprintf(next_argument(a), ARGUMENT, "corefold-unwind");
-	(void)snprintf(next_argument(a), ARGUMENT, "--memory=%s", request->live ? "live" : "core");
+	(void)snprintf(next_argument(a), ARGUMENT, "--memory=%s",
+		       request->live ? "live" : "core");
 	(void)snprintf(next_argument(a), ARGUMENT, "--time=%u",
 		       ms > 2 * GRACE_MS ? ms - GRACE_MS : ms);
 	if (request->threads > 0)
-		(void)snprintf(next_argument(a), ARGUMENT, "--threads=%u", request->threads);
+		(void)snprintf(next_argument(a), ARGUMENT, "--threads=%u",
+			       request->threads);
 	for (size_t i = 0; i < module_count(request); i++)
 		(void)snprintf(next_argument(a), ARGUMENT, "--module=%" PRIx64,
 			       request->modules[i].start);
@@ -106,7 +108,8 @@ static int place_fds(const struct client_request *request, int out_fd)
 	for (int i = 2; i < n; i++)
 		if (dup2(parked[i], PROTOCOL_HEAD_FD + i - 2) < 0)
 			return -EBADF;
-	return close_range(PROTOCOL_HEAD_FD + (unsigned int)n - 2, ~0u, 0) < 0 ? -errno : 0;
+	return close_range(PROTOCOL_HEAD_FD + (unsigned int)n - 2, ~0u, 0) < 0 ? -errno
+									       : 0;
 }
 
 /* A blocked or ignored signal would survive exec. */
@@ -194,7 +197,8 @@ static int reap(pid_t pid, bool kill_it, int *ret_status)
 		pid_t r;
 
 		if (kill_it || tries == GRACE_MS)
-			(void)kill(pid, SIGKILL); /* ours and not reaped: the pid is its */
+			(void)kill(pid,
+				   SIGKILL); /* ours and not reaped: the pid is its */
 		r = waitpid(pid, ret_status, kill_it || tries >= GRACE_MS ? 0 : WNOHANG);
 		if (r == pid)
 			return 0;
@@ -225,16 +229,17 @@ static bool well_formed(const json_t *answer)
 	    !json_is_object(json_object_get(answer, "signal")) ||
 	    !json_is_array(json_object_get(answer, "modules")) || !json_is_array(threads))
 		return false;
-	json_array_foreach(threads, i, thread)
-		if (!json_is_array(json_object_get(thread, "frames")))
-			return false;
+	json_array_foreach(threads, i, thread) if (!json_is_array(json_object_get(
+							   thread,
+							   "frames"))) return false;
 	return true;
 }
 
 static int parse(const struct answer_text *text, json_t **ret_answer)
 {
-	json_t *answer = text->n ? json_loadb(text->bytes, text->n, JSON_REJECT_DUPLICATES, NULL) :
-				   NULL;
+	json_t *answer =
+		text->n ? json_loadb(text->bytes, text->n, JSON_REJECT_DUPLICATES, NULL)
+			: NULL;
 
 	if (!answer || !well_formed(answer)) {
 		json_decref(answer);
@@ -293,7 +298,8 @@ int client_unwind(const struct client_request *request, json_t **ret_answer)
 
 int client_memfd(const void *bytes, size_t n)
 {
-	_cleanup_close_ int fd = memfd_create("corefold-head", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	_cleanup_close_ int fd =
+		memfd_create("corefold-head", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int r;
 
 	if (fd < 0)
@@ -301,7 +307,8 @@ int client_memfd(const void *bytes, size_t n)
 	r = dir_write_all(fd, bytes, n);
 	if (r < 0)
 		return r;
-	(void)fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
+	(void)fcntl(fd, F_ADD_SEALS,
+		    F_SEAL_SEAL | F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW);
 	return take_fd(&fd);
 }
 

@@ -20,7 +20,8 @@
 
 enum {
 	CLIENT_E_MISSING = 1, /* the program is not installed */
-	CLIENT_E_FAILED = 2, /* it died, was killed by its filter or said that it cannot */
+	CLIENT_E_FAILED =
+		2, /* it died, was killed by its filter or said that it cannot */
 	CLIENT_E_TIME = 3, /* the deadline came first */
 	CLIENT_E_ANSWER = 4, /* too long, or not the JSON it should be */
 };

@@ -75,7 +75,8 @@ static int read_encoding(struct memory *memory, uint64_t cie)
 }
 
 /* Start and length of the code of the FDE. */
-static bool read_extent(struct memory *memory, uint64_t fde, int encoding, struct row *row)
+static bool read_extent(struct memory *memory, uint64_t fde, int encoding,
+			struct row *row)
 {
 	unsigned char p[24];
 

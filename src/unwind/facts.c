@@ -34,22 +34,48 @@ struct code_name {
 	const char *name;
 };
 
-#define CODE(signal, code) { signal, code, #code }
+#define CODE(signal, code)                                                               \
+	{                                                                                \
+		signal, code, #code                                                      \
+	}
 
 static const struct code_name code_names[] = {
-	CODE(0, SI_USER), CODE(0, SI_KERNEL), CODE(0, SI_QUEUE), CODE(0, SI_TIMER),
-	CODE(0, SI_MESGQ), CODE(0, SI_ASYNCIO), CODE(0, SI_SIGIO), CODE(0, SI_TKILL),
-	CODE(SIGSEGV, SEGV_MAPERR), CODE(SIGSEGV, SEGV_ACCERR), CODE(SIGSEGV, SEGV_BNDERR),
-	CODE(SIGSEGV, SEGV_PKUERR), { SIGSEGV, 10, "SEGV_CPERR" },
-	CODE(SIGBUS, BUS_ADRALN), CODE(SIGBUS, BUS_ADRERR), CODE(SIGBUS, BUS_OBJERR),
-	CODE(SIGBUS, BUS_MCEERR_AR), CODE(SIGBUS, BUS_MCEERR_AO),
-	CODE(SIGILL, ILL_ILLOPC), CODE(SIGILL, ILL_ILLOPN), CODE(SIGILL, ILL_ILLADR),
-	CODE(SIGILL, ILL_ILLTRP), CODE(SIGILL, ILL_PRVOPC), CODE(SIGILL, ILL_PRVREG),
-	CODE(SIGILL, ILL_COPROC), CODE(SIGILL, ILL_BADSTK),
-	CODE(SIGFPE, FPE_INTDIV), CODE(SIGFPE, FPE_INTOVF), CODE(SIGFPE, FPE_FLTDIV),
-	CODE(SIGFPE, FPE_FLTOVF), CODE(SIGFPE, FPE_FLTUND), CODE(SIGFPE, FPE_FLTRES),
-	CODE(SIGFPE, FPE_FLTINV), CODE(SIGFPE, FPE_FLTSUB),
-	CODE(SIGTRAP, TRAP_BRKPT), CODE(SIGTRAP, TRAP_TRACE),
+	CODE(0, SI_USER),
+	CODE(0, SI_KERNEL),
+	CODE(0, SI_QUEUE),
+	CODE(0, SI_TIMER),
+	CODE(0, SI_MESGQ),
+	CODE(0, SI_ASYNCIO),
+	CODE(0, SI_SIGIO),
+	CODE(0, SI_TKILL),
+	CODE(SIGSEGV, SEGV_MAPERR),
+	CODE(SIGSEGV, SEGV_ACCERR),
+	CODE(SIGSEGV, SEGV_BNDERR),
+	CODE(SIGSEGV, SEGV_PKUERR),
+	{ SIGSEGV, 10, "SEGV_CPERR" },
+	CODE(SIGBUS, BUS_ADRALN),
+	CODE(SIGBUS, BUS_ADRERR),
+	CODE(SIGBUS, BUS_OBJERR),
+	CODE(SIGBUS, BUS_MCEERR_AR),
+	CODE(SIGBUS, BUS_MCEERR_AO),
+	CODE(SIGILL, ILL_ILLOPC),
+	CODE(SIGILL, ILL_ILLOPN),
+	CODE(SIGILL, ILL_ILLADR),
+	CODE(SIGILL, ILL_ILLTRP),
+	CODE(SIGILL, ILL_PRVOPC),
+	CODE(SIGILL, ILL_PRVREG),
+	CODE(SIGILL, ILL_COPROC),
+	CODE(SIGILL, ILL_BADSTK),
+	CODE(SIGFPE, FPE_INTDIV),
+	CODE(SIGFPE, FPE_INTOVF),
+	CODE(SIGFPE, FPE_FLTDIV),
+	CODE(SIGFPE, FPE_FLTOVF),
+	CODE(SIGFPE, FPE_FLTUND),
+	CODE(SIGFPE, FPE_FLTRES),
+	CODE(SIGFPE, FPE_FLTINV),
+	CODE(SIGFPE, FPE_FLTSUB),
+	CODE(SIGTRAP, TRAP_BRKPT),
+	CODE(SIGTRAP, TRAP_TRACE),
 	{ SIGSYS, 1, "SYS_SECCOMP" },
 };
 
@@ -64,8 +90,8 @@ const char *facts_code_name(int signal, int si_code)
 
 bool facts_has_address(int signal, int si_code)
 {
-	return si_code > 0 && (signal == SIGSEGV || signal == SIGBUS || signal == SIGILL ||
-			       signal == SIGFPE || signal == SIGTRAP);
+	return si_code > 0 && (signal == SIGSEGV || signal == SIGBUS ||
+			       signal == SIGILL || signal == SIGFPE || signal == SIGTRAP);
 }
 
 bool facts_stack_overflow(const struct layout *layout, uint64_t address, uint64_t sp)
@@ -80,8 +106,8 @@ bool facts_stack_overflow(const struct layout *layout, uint64_t address, uint64_
 }
 
 static void describe_mapping(const struct walk_process *process,
-			     const struct elfcore_segment *s, uint64_t address, uint64_t sp,
-			     char text[static FACTS_TEXT])
+			     const struct elfcore_segment *s, uint64_t address,
+			     uint64_t sp, char text[static FACTS_TEXT])
 {
 	const struct module *m = modules_find(process->modules, address);
 	char name[FACTS_TEXT - 32];
@@ -106,7 +132,8 @@ void facts_address(const struct walk_process *process, uint64_t address, uint64_
 	else if (s)
 		describe_mapping(process, s, address, sp, text);
 	else
-		(void)snprintf(text, FACTS_TEXT, address < NULL_PAGE ? "null page" : "unmapped");
+		(void)snprintf(text, FACTS_TEXT,
+			       address < NULL_PAGE ? "null page" : "unmapped");
 }
 
 static bool is_libc(const struct module *m)
@@ -131,16 +158,16 @@ static bool read_message(const struct walk_process *process, uint64_t address,
 	return n > 0;
 }
 
-bool facts_abort_message(const struct walk_process *process, char text[static FACTS_MESSAGE])
+bool facts_abort_message(const struct walk_process *process,
+			 char text[static FACTS_MESSAGE])
 {
 	for (size_t i = 0; i < process->modules->n; i++) {
 		struct module *m = &process->modules->module[i];
 		unsigned char pointer[8];
 		uint64_t at, bytes;
 
-		if (!is_libc(m) ||
-		    !symbols_find_object(m, process->core, process->memory, "__abort_msg", &at,
-					 &bytes))
+		if (!is_libc(m) || !symbols_find_object(m, process->core, process->memory,
+							"__abort_msg", &at, &bytes))
 			continue;
 		if (!m->wide || memory_read(process->memory, at, pointer, 8) != 0)
 			return false;

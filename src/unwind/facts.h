@@ -28,4 +28,5 @@ void facts_address(const struct walk_process *process, uint64_t address, uint64_
 bool facts_stack_overflow(const struct layout *layout, uint64_t address, uint64_t sp);
 
 /* What abort() or assert() said last, kept by glibc for us. False when there is none. */
-bool facts_abort_message(const struct walk_process *process, char text[static FACTS_MESSAGE]);
+bool facts_abort_message(const struct walk_process *process,
+			 char text[static FACTS_MESSAGE]);

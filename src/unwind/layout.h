@@ -14,7 +14,10 @@ struct layout {
 	size_t segments;
 };
 
-#define LAYOUT_NULL { 0 }
+#define LAYOUT_NULL                                                                      \
+	{                                                                                \
+		0                                                                        \
+	}
 
 int layout_init(struct layout *layout, const struct elfcore *core);
 void layout_done(struct layout *layout);

@@ -65,7 +65,8 @@ static int parse(int argc, char **argv, struct options *options)
 		else if (option == 't')
 			r = units_parse_number(optarg, UINT32_MAX, &options->threads);
 		else if (option == 'd')
-			r = units_parse_number(optarg, PROTOCOL_TIME_MAX_MS, &options->time_ms);
+			r = units_parse_number(optarg, PROTOCOL_TIME_MAX_MS,
+					       &options->time_ms);
 		else if (option == 'f')
 			r = take_module(optarg, options);
 		else
@@ -136,14 +137,17 @@ static int load(struct crash *crash, const struct options *options, int64_t end_
 	memory_set_deadline(crash->memory, end_ms);
 	r = layout_init(&crash->layout, crash->core);
 	if (r == 0)
-		r = modules_read(&crash->modules, crash->core, crash->memory, &crash->layout);
+		r = modules_read(&crash->modules, crash->core, crash->memory,
+				 &crash->layout);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < options->modules; i++)
 		(void)modules_offer_file(&crash->modules, crash->core, crash->memory,
 					 &crash->layout, options->module_start[i],
-					 PROTOCOL_MODULE_FD + (int)i); /* not it: not used */
-	r = rows_new(crash->core, crash->memory, &crash->modules, &crash->layout, &crash->rows);
+					 PROTOCOL_MODULE_FD +
+						 (int)i); /* not it: not used */
+	r = rows_new(crash->core, crash->memory, &crash->modules, &crash->layout,
+		     &crash->rows);
 	return r < 0 ? r : 0; /* without rows there are still frame pointers */
 }
 

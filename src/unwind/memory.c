@@ -99,7 +99,8 @@ static bool read_fd(int fd, void *bytes, size_t n, uint64_t offset)
 	return pread(fd, bytes, n, (off_t)offset) == (ssize_t)n;
 }
 
-static bool read_files(const struct memory *memory, uint64_t address, void *bytes, size_t n)
+static bool read_files(const struct memory *memory, uint64_t address, void *bytes,
+		       size_t n)
 {
 	for (size_t i = 0; i < memory->files; i++) {
 		const struct file_range *f = &memory->file[i];

@@ -29,7 +29,8 @@ static Elf_Data *find_section(Elf *elf)
 			continue;
 		name = elf_strptr(elf, names, shdr.sh_name);
 		if (name && strcmp(name, ".gnu_debugdata") == 0)
-			return shdr.sh_size <= PACKED_MAX ? elf_rawdata(section, NULL) : NULL;
+			return shdr.sh_size <= PACKED_MAX ? elf_rawdata(section, NULL)
+							  : NULL;
 	}
 	return NULL;
 }
@@ -46,7 +47,8 @@ static char *unpack(const Elf_Data *data, size_t *ret_bytes)
 		if (!out)
 			return NULL;
 		r = lzma_stream_buffer_decode(&memory_limit, 0, NULL, data->d_buf, &in_at,
-					      data->d_size, (uint8_t *)out, &out_at, room);
+					      data->d_size, (uint8_t *)out, &out_at,
+					      room);
 		if (r == LZMA_OK) {
 			*ret_bytes = out_at;
 			return out;

@@ -30,12 +30,12 @@ struct image {
 static uint64_t field(const struct image *image, const unsigned char *p, size_t at64,
 		      size_t at32, size_t bytes64, size_t bytes32)
 {
-	return image->wide ? elfcore_load(image->core, p + at64, bytes64) :
-			     elfcore_load(image->core, p + at32, bytes32);
+	return image->wide ? elfcore_load(image->core, p + at64, bytes64)
+			   : elfcore_load(image->core, p + at32, bytes32);
 }
 
-#define PHDR(image, p, name)                                                              \
-	field(image, p, offsetof(Elf64_Phdr, name), offsetof(Elf32_Phdr, name),             \
+#define PHDR(image, p, name)                                                             \
+	field(image, p, offsetof(Elf64_Phdr, name), offsetof(Elf32_Phdr, name),          \
 	      sizeof(((Elf64_Phdr *)0)->name), sizeof(((Elf32_Phdr *)0)->name))
 
 /* Reads the program headers at base; false when no ELF file is mapped there. */
@@ -45,20 +45,20 @@ static bool read_image(struct image *image, uint64_t base)
 	uint64_t phoff;
 
 	if (memory_read(image->memory, base, ehdr, sizeof(ehdr)) != 0 ||
-	    memcmp(ehdr, ELFMAG, SELFMAG) != 0 || ehdr[EI_DATA] != image->core->byte_order)
+	    memcmp(ehdr, ELFMAG, SELFMAG) != 0 ||
+	    ehdr[EI_DATA] != image->core->byte_order)
 		return false;
 	image->wide = ehdr[EI_CLASS] == ELFCLASS64;
 	image->phentsize = image->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
-	phoff = field(image, ehdr, offsetof(Elf64_Ehdr, e_phoff), offsetof(Elf32_Ehdr, e_phoff),
-		      8, 4);
+	phoff = field(image, ehdr, offsetof(Elf64_Ehdr, e_phoff),
+		      offsetof(Elf32_Ehdr, e_phoff), 8, 4);
 	image->phdrs = field(image, ehdr, offsetof(Elf64_Ehdr, e_phnum),
 			     offsetof(Elf32_Ehdr, e_phnum), 2, 2);
 	if (image->phdrs == 0 || image->phdrs > PHDRS_MAX || phoff > UINT32_MAX)
 		return false;
 	image->phdr = calloc(image->phdrs, image->phentsize);
-	if (!image->phdr ||
-	    memory_read(image->memory, base + phoff, image->phdr,
-			image->phdrs * image->phentsize) != 0) {
+	if (!image->phdr || memory_read(image->memory, base + phoff, image->phdr,
+					image->phdrs * image->phentsize) != 0) {
 		free(image->phdr);
 		image->phdr = NULL;
 		return false;
@@ -79,8 +79,8 @@ static void set_build_id(struct module *module, const unsigned char *p, size_t n
 	module->build_id[2 * n] = '\0';
 }
 
-static void find_build_id(struct module *module, const struct image *image, uint64_t address,
-			  uint64_t bytes)
+static void find_build_id(struct module *module, const struct image *image,
+			  uint64_t address, uint64_t bytes)
 {
 	unsigned char notes[NOTES_MAX], *p = notes;
 	size_t n = bytes < sizeof(notes) ? (size_t)bytes : sizeof(notes);
@@ -139,12 +139,14 @@ static void find_bias(struct module *module, const struct image *image)
 
 		if (PHDR(image, p, p_type) != PT_LOAD || PHDR(image, p, p_offset) >= 4096)
 			continue;
-		module->bias = module->base - (PHDR(image, p, p_vaddr) - PHDR(image, p, p_offset));
+		module->bias = module->base -
+			       (PHDR(image, p, p_vaddr) - PHDR(image, p, p_offset));
 		return;
 	}
 }
 
-static void examine(struct module *module, const struct elfcore *core, struct memory *memory)
+static void examine(struct module *module, const struct elfcore *core,
+		    struct memory *memory)
 {
 	struct image image = { .core = core, .memory = memory };
 
@@ -212,11 +214,13 @@ static void guess_modules(struct modules *modules, const struct layout *layout,
 	for (size_t i = 0; i < layout->segments && i < 4 * MODULE_MAX; i++) {
 		const struct elfcore_segment *s = &layout->segment[i];
 		char magic[SELFMAG];
-		struct module *last = modules->n > 0 ? &modules->module[modules->n - 1] : NULL;
+		struct module *last =
+			modules->n > 0 ? &modules->module[modules->n - 1] : NULL;
 
 		if (memory_read(memory, s->vaddr, magic, sizeof(magic)) == 0 &&
 		    memcmp(magic, ELFMAG, SELFMAG) == 0)
-			(void)add_module(modules, s->vaddr, s->vaddr + s->memory_bytes, NULL);
+			(void)add_module(modules, s->vaddr, s->vaddr + s->memory_bytes,
+					 NULL);
 		else if (last && last->end == s->vaddr)
 			last->end += s->memory_bytes;
 	}
@@ -269,8 +273,8 @@ static void find_executable(struct modules *modules, const struct elfcore *core)
 		modules->executable = (size_t)(m - modules->module);
 }
 
-int modules_read(struct modules *modules, const struct elfcore *core, struct memory *memory,
-		 const struct layout *layout)
+int modules_read(struct modules *modules, const struct elfcore *core,
+		 struct memory *memory, const struct layout *layout)
 {
 	*modules = (struct modules)MODULES_NULL;
 	modules->module = calloc(MODULE_MAX, sizeof(*modules->module));
@@ -341,13 +345,14 @@ static void back_by_file(const struct module *m, const struct elfcore *core,
 		if (map->start < m->base || map->end > m->end ||
 		    layout_writable(layout, map->start))
 			continue;
-		(void)memory_add_file(memory, m->fd, map->start, map->end, map->file_offset);
+		(void)memory_add_file(memory, m->fd, map->start, map->end,
+				      map->file_offset);
 	}
 }
 
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,
-			struct memory *memory, const struct layout *layout, uint64_t start,
-			int fd)
+			struct memory *memory, const struct layout *layout,
+			uint64_t start, int fd)
 {
 	struct module *m = modules_find(modules, start);
 

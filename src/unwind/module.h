@@ -30,7 +30,8 @@ struct module {
 	uint64_t base;
 	uint64_t end; /* of its last mapping */
 	uint64_t bias;
-	const char *path; /* borrowed from the head, NULL for the vdso; never a name to open */
+	const char *
+		path; /* borrowed from the head, NULL for the vdso; never a name to open */
 	char build_id[2 * MODULE_BUILD_ID_MAX + 1]; /* hex, empty: none */
 	bool is_vdso;
 	bool is_elf;
@@ -56,10 +57,13 @@ struct modules {
 	bool truncated;
 };
 
-#define MODULES_NULL { .executable = SIZE_MAX }
+#define MODULES_NULL                                                                     \
+	{                                                                                \
+		.executable = SIZE_MAX                                                   \
+	}
 
-int modules_read(struct modules *modules, const struct elfcore *core, struct memory *memory,
-		 const struct layout *layout);
+int modules_read(struct modules *modules, const struct elfcore *core,
+		 struct memory *memory, const struct layout *layout);
 void modules_done(struct modules *modules);
 
 /* The module whose mappings enclose the address, or NULL. */
@@ -67,8 +71,8 @@ struct module *modules_find(const struct modules *modules, uint64_t address);
 
 /* Offers a file for the module that start lies in. Takes it only if it is that file. */
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,
-			struct memory *memory, const struct layout *layout, uint64_t start,
-			int fd);
+			struct memory *memory, const struct layout *layout,
+			uint64_t start, int fd);
 
 /* Last component of the path, "[vdso]", or "" (borrowed). */
 const char *module_name(const struct module *module);

@@ -74,7 +74,8 @@ static bool find_table(struct rows *rows, const struct module *m, unw_dyn_info_t
 	    memory_read(rows->memory, m->eh_frame_hdr, header, sizeof(header)) != 0)
 		return false;
 	/* What every linker writes: udata4 count, table of datarel sdata4. */
-	if (header[0] != 1 || header[2] != 0x03 || header[3] != 0x3b || (header[1] & 15) != 0x0b)
+	if (header[0] != 1 || header[2] != 0x03 || header[3] != 0x3b ||
+	    (header[1] & 15) != 0x0b)
 		return false;
 	memcpy(&count, header + 8, sizeof(count));
 	if (m->eh_frame_hdr_bytes < 12 || count > (m->eh_frame_hdr_bytes - 12) / 8)
@@ -165,7 +166,8 @@ static int search_debug_frame(struct rows *rows, struct module *m, uint64_t ip,
 		return -UNW_ENOINFO;
 	rows->overlay = bytes;
 	rows->overlay_bytes = size;
-	return search_single(rows, ip, start, end, rows->overlay_at + 8 + fde_at, pi, need);
+	return search_single(rows, ip, start, end, rows->overlay_at + 8 + fde_at, pi,
+			     need);
 }
 
 static int search(struct rows *rows, uint64_t ip, unw_proc_info_t *pi, int need,
@@ -190,8 +192,8 @@ static int search(struct rows *rows, uint64_t ip, unw_proc_info_t *pi, int need,
 	return r == 0 ? 0 : -UNW_ENOINFO;
 }
 
-static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *pi, int need,
-			  void *arg)
+static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *pi,
+			  int need, void *arg)
 {
 	enum rows_source source;
 
@@ -223,14 +225,15 @@ static bool read_overlay(const struct rows *rows, uint64_t address, unw_word_t *
 	if (rows->overlay_at == 0 || at >= 8 + rows->overlay_bytes)
 		return false;
 	for (size_t i = 0; i < sizeof(word) && at + i < 8 + rows->overlay_bytes; i++)
-		word[i] = at + i < 8 ? ((const unsigned char *)rows->overlay_table)[at + i] :
-				       rows->overlay[at + i - 8];
+		word[i] = at + i < 8
+				  ? ((const unsigned char *)rows->overlay_table)[at + i]
+				  : rows->overlay[at + i - 8];
 	memcpy(value, word, sizeof(word));
 	return true;
 }
 
-static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *value, int write,
-		      void *arg)
+static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *value,
+		      int write, void *arg)
 {
 	struct rows *rows = arg;
 
@@ -239,11 +242,13 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
 		return -UNW_EINVAL;
 	if (read_overlay(rows, address, value))
 		return 0;
-	return memory_read(rows->memory, address, value, sizeof(*value)) == 0 ? 0 : -UNW_EINVAL;
+	return memory_read(rows->memory, address, value, sizeof(*value)) == 0
+		       ? 0
+		       : -UNW_EINVAL;
 }
 
-static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value, int write,
-		      void *arg)
+static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value,
+		      int write, void *arg)
 {
 	const struct rows *rows = arg;
 
@@ -300,8 +305,9 @@ static unw_accessors_t accessors = {
 
 /* ---- ours ---- */
 
-int rows_new(const struct elfcore *core, struct memory *memory, const struct modules *modules,
-	     const struct layout *layout, struct rows **ret_rows)
+int rows_new(const struct elfcore *core, struct memory *memory,
+	     const struct modules *modules, const struct layout *layout,
+	     struct rows **ret_rows)
 {
 	struct rows *rows;
 

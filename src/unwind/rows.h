@@ -30,8 +30,9 @@ enum rows_source {
 struct rows;
 
 /* All borrowed. ROWS_E_NONE when this machine's rows cannot be used. */
-int rows_new(const struct elfcore *core, struct memory *memory, const struct modules *modules,
-	     const struct layout *layout, struct rows **ret_rows);
+int rows_new(const struct elfcore *core, struct memory *memory,
+	     const struct modules *modules, const struct layout *layout,
+	     struct rows **ret_rows);
 void rows_free(struct rows *rows);
 
 /*

@@ -32,9 +32,10 @@ static int set_limits(unsigned int seconds)
 		int resource;
 		rlim_t value;
 	} limits[] = {
-		{ RLIMIT_CORE, 0 },    { RLIMIT_FSIZE, 0 }, { RLIMIT_NOFILE, 0 },
-		{ RLIMIT_NPROC, 0 },   { RLIMIT_CPU, seconds + 1 },
-		{ RLIMIT_MEMLOCK, 0 }, { RLIMIT_MSGQUEUE, 0 },
+		{ RLIMIT_CORE, 0 },	     { RLIMIT_FSIZE, 0 },
+		{ RLIMIT_NOFILE, 0 },	     { RLIMIT_NPROC, 0 },
+		{ RLIMIT_CPU, seconds + 1 }, { RLIMIT_MEMLOCK, 0 },
+		{ RLIMIT_MSGQUEUE, 0 },
 #ifndef __SANITIZE_ADDRESS__ /* its shadow alone is larger */
 		{ RLIMIT_AS, MEMORY_MAX },
 #endif
@@ -51,7 +52,8 @@ static int set_limits(unsigned int seconds)
 
 static int drop_capabilities(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = { .version =
+							   _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { 0 };
 
 	return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
@@ -69,10 +71,23 @@ static int drop_root(void)
 }
 
 static const int allowed[] = {
-	SCMP_SYS(read), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(lseek), SCMP_SYS(close),
-	SCMP_SYS(fstat), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(brk), SCMP_SYS(munmap),
-	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(sysinfo) /* by qsort() */,
+	SCMP_SYS(read),
+	SCMP_SYS(pread64),
+	SCMP_SYS(write),
+	SCMP_SYS(lseek),
+	SCMP_SYS(close),
+	SCMP_SYS(fstat),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(futex),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(sysinfo) /* by qsort() */,
 };
 
 /* libunwind looks for ways to test addresses of its own process, and does without. */
@@ -96,9 +111,10 @@ static int add_rules(scmp_filter_ctx filter)
 				     SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
 	/* memory that is nobody's file, and never code */
 	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-				     SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
+		r = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+			SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

@@ -30,7 +30,8 @@ static int signal_number(const char *name)
 {
 	static const int fault[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 
-	for (size_t i = 0; name && strncmp(name, "SIG", 3) == 0 && i < ARRAY_SIZE(fault); i++)
+	for (size_t i = 0; name && strncmp(name, "SIG", 3) == 0 && i < ARRAY_SIZE(fault);
+	     i++)
 		if (strcmp(name + 3, sigabbrev_np(fault[i])) == 0)
 			return fault[i];
 	return 0;
@@ -42,7 +43,8 @@ static uint64_t module_bytes(const json_t *answer, uint64_t pc)
 	const json_t *module;
 	size_t i;
 
-	json_array_foreach(json_object_get(answer, "modules"), i, module) {
+	json_array_foreach(json_object_get(answer, "modules"), i, module)
+	{
 		uint64_t start = number(module, "start"), end = number(module, "end");
 
 		if (pc >= start && pc < end)
@@ -96,9 +98,8 @@ void sign_answer(const json_t *answer, const char *executable,
 	struct signature_frame list[SIGNATURE_FRAMES_MAX];
 	size_t i, n = 0;
 
-	json_array_foreach(frames, i, frame)
-		if (n < SIGNATURE_FRAMES_MAX)
-			list[n++] = to_frame(answer, frame);
+	json_array_foreach(frames, i, frame) if (n < SIGNATURE_FRAMES_MAX) list[n++] =
+		to_frame(answer, frame);
 	signature_make(
 		&(struct signature_crash){
 			.executable = executable ?: text(answer, "executable"),
@@ -106,7 +107,8 @@ void sign_answer(const json_t *answer, const char *executable,
 			.signal_name = text(signal, "name"),
 			.si_code = integer(signal, "code"),
 			.by_other = sent_by_other(answer),
-			.stack_overflow = json_is_true(json_object_get(answer, "stack_overflow")),
+			.stack_overflow =
+				json_is_true(json_object_get(answer, "stack_overflow")),
 			.abort_message = text(answer, "abort_message"),
 			.frame = list,
 			.frames = n,
@@ -117,10 +119,11 @@ void sign_answer(const json_t *answer, const char *executable,
 
 json_t *sign_to_json(const struct signature *signature)
 {
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s}", "exact", signature->exact,
-				   "exact_text", signature->exact_text, "shown", signature->shown,
-				   "confidence", signature->low ? "low" : "high", "class",
-				   signature->sent ? "sent" : "crash");
+	json_t *object =
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "exact", signature->exact,
+			  "exact_text", signature->exact_text, "shown", signature->shown,
+			  "confidence", signature->low ? "low" : "high", "class",
+			  signature->sent ? "sent" : "crash");
 
 	if (object && signature->loose[0]) {
 		(void)json_object_set_new(object, "loose", json_string(signature->loose));

@@ -63,7 +63,8 @@ static bool read_dynamic(const struct module *m, const struct elfcore *core,
 	size_t word = m->wide ? 8 : 4;
 	struct dynamic d = { 0 };
 
-	for (uint64_t i = 0; i < DYNAMIC_MAX && (i + 1) * 2 * word <= m->dynamic_bytes; i++) {
+	for (uint64_t i = 0; i < DYNAMIC_MAX && (i + 1) * 2 * word <= m->dynamic_bytes;
+	     i++) {
 		unsigned char pair[16];
 		uint64_t tag, value;
 
@@ -88,13 +89,14 @@ static bool read_dynamic(const struct module *m, const struct elfcore *core,
 	return d.symtab != 0 && d.strtab != 0;
 }
 
-static uint32_t read_u32(const struct elfcore *core, struct memory *memory, uint64_t address)
+static uint32_t read_u32(const struct elfcore *core, struct memory *memory,
+			 uint64_t address)
 {
 	unsigned char bytes[4];
 
-	return memory_read(memory, address, bytes, 4) == 0 ?
-		       (uint32_t)elfcore_load(core, bytes, 4) :
-		       0;
+	return memory_read(memory, address, bytes, 4) == 0
+		       ? (uint32_t)elfcore_load(core, bytes, 4)
+		       : 0;
 }
 
 /* .gnu.hash does not say how many symbols there are: the last chain's end does. */
@@ -103,7 +105,8 @@ static size_t count_gnu_hash(const struct module *m, const struct elfcore *core,
 {
 	uint32_t buckets = read_u32(core, memory, at);
 	uint32_t first = read_u32(core, memory, at + 4);
-	uint64_t bucket = at + 16 + (uint64_t)read_u32(core, memory, at + 8) * (m->wide ? 8 : 4);
+	uint64_t bucket =
+		at + 16 + (uint64_t)read_u32(core, memory, at + 8) * (m->wide ? 8 : 4);
 	uint64_t chain = bucket + (uint64_t)buckets * 4;
 	uint32_t last = 0;
 
@@ -140,9 +143,11 @@ static void decode(const struct elfcore *core, const unsigned char *p, bool wide
 	uint8_t info;
 	uint16_t section;
 
-#define SYM(name)                                                                                  \
-	(wide ? elfcore_load(core, p + offsetof(Elf64_Sym, name), sizeof(((Elf64_Sym *)0)->name)) : \
-		elfcore_load(core, p + offsetof(Elf32_Sym, name), sizeof(((Elf32_Sym *)0)->name)))
+#define SYM(name)                                                                        \
+	(wide ? elfcore_load(core, p + offsetof(Elf64_Sym, name),                        \
+			     sizeof(((Elf64_Sym *)0)->name))                             \
+	      : elfcore_load(core, p + offsetof(Elf32_Sym, name),                        \
+			     sizeof(((Elf32_Sym *)0)->name)))
 	info = (uint8_t)SYM(st_info);
 	section = (uint16_t)SYM(st_shndx);
 	e = (struct entry){
@@ -156,8 +161,8 @@ static void decode(const struct elfcore *core, const unsigned char *p, bool wide
 	take_entry(table, &e, section);
 }
 
-static void load_dynamic(struct symbols *s, const struct module *m, const struct elfcore *core,
-			 struct memory *memory)
+static void load_dynamic(struct symbols *s, const struct module *m,
+			 const struct elfcore *core, struct memory *memory)
 {
 	size_t entry_bytes = m->wide ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym);
 	_cleanup_free_ unsigned char *raw = NULL;
@@ -336,8 +341,8 @@ static struct memo *look_up(struct symbols *s, struct memory *memory, uint64_t a
 	return memo;
 }
 
-bool symbols_find(struct module *module, const struct elfcore *core, struct memory *memory,
-		  uint64_t address, struct symbol *ret_symbol)
+bool symbols_find(struct module *module, const struct elfcore *core,
+		  struct memory *memory, uint64_t address, struct symbol *ret_symbol)
 {
 	struct symbols *s = load(module, core, memory);
 	const struct memo *memo;

@@ -26,8 +26,8 @@ struct symbol {
 };
 
 /* False when no function is known there. */
-bool symbols_find(struct module *module, const struct elfcore *core, struct memory *memory,
-		  uint64_t address, struct symbol *ret_symbol);
+bool symbols_find(struct module *module, const struct elfcore *core,
+		  struct memory *memory, uint64_t address, struct symbol *ret_symbol);
 
 /* Address and size of an exported object by name (__abort_msg). */
 bool symbols_find_object(struct module *module, const struct elfcore *core,

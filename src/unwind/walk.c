@@ -65,8 +65,11 @@ static bool follows_call(const struct walker *w, uint64_t address)
 static bool at_trampoline(const struct walker *w, uint64_t pc)
 {
 	/* mov $__NR_rt_sigreturn, %rax; syscall and mov x8, #__NR_rt_sigreturn; svc #0 */
-	static const unsigned char x86_64[9] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-	static const unsigned char aarch64[8] = { 0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4 };
+	static const unsigned char x86_64[9] = { 0x48, 0xc7, 0xc0, 0x0f, 0,
+						 0,    0,    0x0f, 0x05 };
+	static const unsigned char aarch64[8] = {
+		0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4
+	};
 	unsigned char code[9];
 	bool arm = w->process->core->machine == EM_AARCH64;
 	size_t n = arm ? sizeof(aarch64) : sizeof(x86_64);
@@ -94,8 +97,8 @@ static void note_siginfo(const struct walker *w, struct walk_frame *frame, uint6
 	error = (int32_t)elfcore_load(w->process->core, info + 4, 4);
 	frame->si_code = (int32_t)elfcore_load(w->process->core, info + 8, 4);
 	frame->address = elfcore_load(w->process->core, info + 16, 8);
-	if (frame->signal < 1 || frame->signal > 64 || error != 0 || frame->si_code > SI_KERNEL ||
-	    frame->si_code < SI_ASYNCNL)
+	if (frame->signal < 1 || frame->signal > 64 || error != 0 ||
+	    frame->si_code > SI_KERNEL || frame->si_code < SI_ASYNCNL)
 		frame->signal = frame->si_code = 0;
 }
 
@@ -108,8 +111,11 @@ static void note_trap(const struct walker *w, struct walk_frame *frame)
 	static const struct {
 		uint64_t trap;
 		int signal;
-	} traps[] = { { 3, SIGTRAP }, { 6, SIGILL }, { 13, SIGSEGV },
-		      { 14, SIGSEGV }, { 17, SIGBUS } };
+	} traps[] = { { 3, SIGTRAP },
+		      { 6, SIGILL },
+		      { 13, SIGSEGV },
+		      { 14, SIGSEGV },
+		      { 17, SIGBUS } };
 	uint64_t trap, address;
 
 	if (!read_word(w, frame->sp + X86_64_TRAPNO, &trap) ||
@@ -147,7 +153,8 @@ static bool step_signal(struct walker *w)
 	if (!w->frame.trampoline || w->process->core->machine != EM_X86_64)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(number); i++)
-		if (!read_word(w, w->frame.sp + X86_64_GREGS + 8 * i, &r.value[number[i]]))
+		if (!read_word(w, w->frame.sp + X86_64_GREGS + 8 * i,
+			       &r.value[number[i]]))
 			return false;
 	w->registers = r;
 	return true;
@@ -187,8 +194,8 @@ static bool call_target(const struct walker *w, uint64_t address, uint64_t *ret_
 	unsigned char p[5];
 	int32_t distance;
 
-	if (!is_code(w, address) || memory_read(w->process->memory, address - 5, p, 5) != 0 ||
-	    p[0] != 0xe8)
+	if (!is_code(w, address) ||
+	    memory_read(w->process->memory, address - 5, p, 5) != 0 || p[0] != 0xe8)
 		return false;
 	memcpy(&distance, p + 1, 4);
 	*ret_target = address + (uint64_t)(int64_t)distance;
@@ -198,7 +205,8 @@ static bool call_target(const struct walker *w, uint64_t address, uint64_t *ret_
 #define FUNCTION_MAX 4096u
 
 /* Has the function that begins at start, and is at pc, not pushed its frame pointer yet? */
-static bool without_frame(const struct walker *w, uint64_t start, uint64_t pc, bool *ret_pushed)
+static bool without_frame(const struct walker *w, uint64_t start, uint64_t pc,
+			  bool *ret_pushed)
 {
 	static const unsigned char endbr64[4] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	unsigned char p[5];
@@ -230,7 +238,8 @@ static bool step_leaf(struct walker *w)
 	for (unsigned int slot = 0; slot < 2; slot++) {
 		if (!read_word(w, sp + slot * 8, &address) ||
 		    !call_target(w, address, &start) ||
-		    !without_frame(w, start, w->frame.pc, &pushed) || pushed != (slot == 1))
+		    !without_frame(w, start, w->frame.pc, &pushed) ||
+		    pushed != (slot == 1))
 			continue;
 		r->value[r->pc] = address;
 		r->value[r->sp] = sp + slot * 8 + 8;
@@ -259,7 +268,8 @@ static bool step_fp(struct walker *w)
 static bool step_scan(struct walker *w)
 {
 	struct registers *r = &w->registers;
-	uint64_t sp = (registers_sp(r) + r->word_bytes - 1) / r->word_bytes * r->word_bytes;
+	uint64_t sp =
+		(registers_sp(r) + r->word_bytes - 1) / r->word_bytes * r->word_bytes;
 
 	if (w->scans++ >= SCANS_MAX)
 		return false;
@@ -268,7 +278,8 @@ static bool step_scan(struct walker *w)
 
 		if (!read_word(w, at, &address))
 			return false;
-		if (!returns_to(w, address) || !modules_find(w->process->modules, address))
+		if (!returns_to(w, address) ||
+		    !modules_find(w->process->modules, address))
 			continue;
 		r->value[r->pc] = address;
 		r->value[r->sp] = at + r->word_bytes;
@@ -381,7 +392,9 @@ static void enter(struct walker *w, enum walk_how how, bool is_call)
 void walk_thread(const struct walk_process *process, const struct registers *registers,
 		 size_t frames_max, struct walk *ret_walk)
 {
-	struct walker w = { .process = process, .registers = *registers, .walk = ret_walk };
+	struct walker w = { .process = process,
+			    .registers = *registers,
+			    .walk = ret_walk };
 	enum walk_how how = WALK_REGISTERS;
 
 	*ret_walk = (struct walk){ .end = WALK_LOST };
@@ -407,9 +420,13 @@ void walk_thread(const struct walk_process *process, const struct registers *reg
 const char *walk_how_name(enum walk_how how)
 {
 	static const char *const name[] = {
-		[WALK_REGISTERS] = "registers", [WALK_EH_FRAME] = "eh_frame",
-		[WALK_DEBUG_FRAME] = "debug_frame", [WALK_SIGNAL] = "signal",
-		[WALK_CALL] = "call", [WALK_FP] = "fp", [WALK_SCAN] = "scan",
+		[WALK_REGISTERS] = "registers",
+		[WALK_EH_FRAME] = "eh_frame",
+		[WALK_DEBUG_FRAME] = "debug_frame",
+		[WALK_SIGNAL] = "signal",
+		[WALK_CALL] = "call",
+		[WALK_FP] = "fp",
+		[WALK_SCAN] = "scan",
 	};
 
 	return (unsigned int)how < ARRAY_SIZE(name) ? name[how] : "unknown";
@@ -418,8 +435,9 @@ const char *walk_how_name(enum walk_how how)
 const char *walk_end_name(enum walk_end end)
 {
 	static const char *const name[] = {
-		[WALK_COMPLETE] = "complete", [WALK_LOST] = "lost", [WALK_CYCLE] = "cycle",
-		[WALK_LIMIT] = "limit", [WALK_TIME] = "time",
+		[WALK_COMPLETE] = "complete", [WALK_LOST] = "lost",
+		[WALK_CYCLE] = "cycle",	      [WALK_LIMIT] = "limit",
+		[WALK_TIME] = "time",
 	};
 
 	return (unsigned int)end < ARRAY_SIZE(name) ? name[end] : "unknown";

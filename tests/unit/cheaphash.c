@@ -34,7 +34,9 @@ static uint64_t word_of(const char *text, uint64_t base)
 {
 	uint64_t value = strtoull(text + (*text == 'a' || *text == 'l'), NULL, 16);
 
-	return *text == 'a' ? base + APP + value : *text == 'l' ? base + LIBC + value : value;
+	return *text == 'a'   ? base + APP + value
+	       : *text == 'l' ? base + LIBC + value
+			      : value;
 }
 
 /* Registers are those of x86_64 whatever this runs on: pc is entry 16, sp entry 19. */
@@ -44,21 +46,33 @@ static void make(struct process *p, uint64_t base, const char *line)
 	uint64_t *gregs = (uint64_t *)((char *)&p->prstatus + 112);
 
 	memset(p, 0, sizeof(*p));
-	p->segment[0] = (struct elfcore_segment){ PT_LOAD, PF_R | PF_X, 0, base + APP, 0, SPAN, 0 };
-	p->segment[1] = (struct elfcore_segment){ PT_LOAD, PF_R | PF_X, 0, base + LIBC, 0, SPAN, 0 };
-	p->segment[2] = (struct elfcore_segment){ PT_LOAD, PF_R | PF_W, 0, base + STACK, 0, SPAN, 0 };
-	p->mapping[0] = (struct elfcore_mapping){ base + APP, base + APP + SPAN, 0x1000, "/bin/app" };
-	p->mapping[1] = (struct elfcore_mapping){ base + LIBC, base + LIBC + SPAN, 0, "/lib/libc.so.6" };
+	p->segment[0] = (struct elfcore_segment){ PT_LOAD, PF_R | PF_X, 0, base + APP,
+						  0,	   SPAN,	0 };
+	p->segment[1] = (struct elfcore_segment){ PT_LOAD, PF_R | PF_X, 0, base + LIBC,
+						  0,	   SPAN,	0 };
+	p->segment[2] = (struct elfcore_segment){ PT_LOAD, PF_R | PF_W, 0, base + STACK,
+						  0,	   SPAN,	0 };
+	p->mapping[0] = (struct elfcore_mapping){ base + APP, base + APP + SPAN, 0x1000,
+						  "/bin/app" };
+	p->mapping[1] = (struct elfcore_mapping){ base + LIBC, base + LIBC + SPAN, 0,
+						  "/lib/libc.so.6" };
 	strcpy(copy, line);
 	gregs[16] = word_of(strtok_r(copy, " ", &save), base);
 	gregs[19] = base + STACK + 0x100;
 	for (char *word; (word = strtok_r(NULL, " ", &save));)
 		p->word[p->words++] = word_of(word, base);
 	p->thread = (struct elfcore_thread){ 1, &p->prstatus, 112 + 27 * 8 };
-	p->core = (struct elfcore){ .elf_class = ELFCLASS64, .byte_order = ELFDATA2LSB,
-				    .machine = EM_X86_64, .segment = p->segment, .segments = 3,
-				    .thread = &p->thread, .threads = 1, .mapping = p->mapping,
-				    .mappings = 2, .signal = SIGSEGV, .si_code = 1 };
+	p->core = (struct elfcore){ .elf_class = ELFCLASS64,
+				    .byte_order = ELFDATA2LSB,
+				    .machine = EM_X86_64,
+				    .segment = p->segment,
+				    .segments = 3,
+				    .thread = &p->thread,
+				    .threads = 1,
+				    .mapping = p->mapping,
+				    .mappings = 2,
+				    .signal = SIGSEGV,
+				    .si_code = 1 };
 }
 
 static uint64_t hash(uint64_t base, const char *line)
@@ -83,8 +97,10 @@ static const struct {
 	{ "numbers on the stack say nothing", "a10 1 a20 a30", "a10 2 3 a20 a30", true },
 	{ "another place", "a10 1 a20 a30", "a11 1 a20 a30", false },
 	{ "another caller", "a10 1 a20 a30", "a10 1 a21 a30", false },
-	{ "libc on the stack is everybody's", "a10 l40 a20 a30", "a10 l50 a20 a30", true },
-	{ "two callers of abort()", "l10 l20 l30 7 a20 a30", "l10 l20 l30 7 a21 a30", false },
+	{ "libc on the stack is everybody's", "a10 l40 a20 a30", "a10 l50 a20 a30",
+	  true },
+	{ "two callers of abort()", "l10 l20 l30 7 a20 a30", "l10 l20 l30 7 a21 a30",
+	  false },
 	{ "as deep as matters", "a10 a1 a2 a3 a4 a5", "a10 a1 a2 a3 a4 a6", true },
 	{ "libc or ours", "a10 a1", "l10 a1", false },
 	{ "nowhere is nowhere", "7 a1 a2", "8 a1 a2", true },
@@ -93,7 +109,8 @@ static const struct {
 
 START_TEST(test_pair)
 {
-	bool same = hash(0x7f0000000000, pairs[_i].a) == hash(0x550000000000, pairs[_i].b);
+	bool same =
+		hash(0x7f0000000000, pairs[_i].a) == hash(0x550000000000, pairs[_i].b);
 
 	ck_assert_msg(same == pairs[_i].same, "%s", pairs[_i].claim);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/runtime.h"
+
 #define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
 #define FRAMES 200
 
@@ -126,7 +128,8 @@ static void parse(struct stack *s, const char *line)
 			times = atoi(word + 1);
 			word = strchr(word, '(') + 1;
 			for (; word; word = strtok_r(NULL, " ", &save)) {
-				(void)snprintf(group[n++], 64, "%.*s", (int)strcspn(word, ")"), word);
+				(void)snprintf(group[n++], 64, "%.*s",
+					       (int)strcspn(word, ")"), word);
 				if (strchr(word, ')'))
 					break;
 			}
@@ -148,7 +151,8 @@ static const struct {
 	{ "five frames, callers one byte back", SIGSEGV,
 	  "app+10 app+20 app+30 app+40 app+50 app+60 app+70",
 	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f|"
-	  "app0000000000000+0x3f|app0000000000000+0x4f", NULL },
+	  "app0000000000000+0x3f|app0000000000000+0x4f",
+	  NULL },
 	{ "what libc did is passed through, and named", SIGABRT,
 	  "libc+8aeec libc!raise* libc!abort* app+30 app+40 app!main libc+1 app!_start",
 	  "SIGABRT|abort|app0000000000000+0x2f|app0000000000000+0x3f|app0000000000000+0x6190",
@@ -156,25 +160,33 @@ static const struct {
 	{ "the outermost exported name counts", SIGABRT,
 	  "libc!raise* libc!abort* libc+100 libc+200 libc!free* app+30 app+40",
 	  "SIGABRT|free|app0000000000000+0x2f|app0000000000000+0x3f", NULL },
-	{ "a name that is not exported is no via", SIGSEGV, "libc!memcpy_avx app+30 app+40 app+50",
-	  "SIGSEGV||app0000000000000+0x2f|app0000000000000+0x3f|app0000000000000+0x4f", NULL },
+	{ "a name that is not exported is no via", SIGSEGV,
+	  "libc!memcpy_avx app+30 app+40 app+50",
+	  "SIGSEGV||app0000000000000+0x2f|app0000000000000+0x3f|app0000000000000+0x4f",
+	  NULL },
 	{ "nothing but runtime is kept", SIGSEGV, "ld+10 ld+20 ld+30",
-	  "SIGSEGV||ld00000000000000+0x10|ld00000000000000+0x1f|ld00000000000000+0x2f", NULL },
-	{ "names survive a rebuild", SIGSEGV, "app!crash app!ns::f(int) lib!g.constprop.0 app!main libc+1",
+	  "SIGSEGV||ld00000000000000+0x10|ld00000000000000+0x1f|ld00000000000000+0x2f",
+	  NULL },
+	{ "names survive a rebuild", SIGSEGV,
+	  "app!crash app!ns::f(int) lib!g.constprop.0 app!main libc+1",
 	  "SIGSEGV||app0000000000000+0x2383|app0000000000000+0x4874|lib0000000000000+0xb48c|"
 	  "app0000000000000+0x6190",
 	  "SIGSEGV||app!crash|app!ns::f(int)|lib!g|app!main" },
 	{ "a frame without a name: no loose key", SIGSEGV, "app!a app+20 app!main libc+1",
-	  "SIGSEGV||app0000000000000+0x361|app0000000000000+0x1f|app0000000000000+0x6190", NULL },
+	  "SIGSEGV||app0000000000000+0x361|app0000000000000+0x1f|app0000000000000+0x6190",
+	  NULL },
 	{ "nothing below main", SIGSEGV, "app!f app!main libc!x libc!y libc!z app!_start",
-	  "SIGSEGV||app0000000000000+0x366|app0000000000000+0x6190", "SIGSEGV||app!f|app!main" },
+	  "SIGSEGV||app0000000000000+0x366|app0000000000000+0x6190",
+	  "SIGSEGV||app!f|app!main" },
 	{ "a stripped main ends at libc", SIGSEGV, "app+10 app+20 libc+1 libc+2 app+3",
 	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f", NULL },
 	{ "a thread ends at libc", SIGSEGV, "app+10 app+20 libc+1 libc+2",
 	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f", NULL },
-	{ "libc between two of ours stays", SIGSEGV, "app+10 libc+100 app+20 app+30 libc+1 app+3",
+	{ "libc between two of ours stays", SIGSEGV,
+	  "app+10 libc+100 app+20 app+30 libc+1 app+3",
 	  "SIGSEGV||app0000000000000+0x10|libc000000000000+0xff|app0000000000000+0x1f|"
-	  "app0000000000000+0x2f", NULL },
+	  "app0000000000000+0x2f",
+	  NULL },
 	{ "a call through null", SIGSEGV, "0 app+20 app+30 app+40",
 	  "SIGSEGV|nullcall|app0000000000000+0x1f|app0000000000000+0x2f|app0000000000000+0x3f",
 	  NULL },
@@ -183,24 +195,35 @@ static const struct {
 	  NULL },
 	{ "a handler that passes a fault on", SIGABRT,
 	  "libc!raise* app+900 @SEGV app+10 app+20 app+30",
-	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f", NULL },
-	{ "any other handler keeps its frames", SIGSEGV, "app+900 app+910 @USR1 app+10 app+20 app+30",
+	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f",
+	  NULL },
+	{ "any other handler keeps its frames", SIGSEGV,
+	  "app+900 app+910 @USR1 app+10 app+20 app+30",
 	  "SIGSEGV||app0000000000000+0x900|app0000000000000+0x90f|libc000000000000+0x0|"
-	  "app0000000000000+0x10|app0000000000000+0x1f", NULL },
+	  "app0000000000000+0x10|app0000000000000+0x1f",
+	  NULL },
 	{ "recursion counts once", SIGSEGV, "app+10 x20(app+20) app+30 app+40",
 	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f|"
-	  "app0000000000000+0x3f", NULL },
-	{ "in turns of four too", SIGSEGV, "app+10 x9(app+20 app+21 app+22 app+23) app+30",
+	  "app0000000000000+0x3f",
+	  NULL },
+	{ "in turns of four too", SIGSEGV,
+	  "app+10 x9(app+20 app+21 app+22 app+23) app+30",
 	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x20|"
-	  "app0000000000000+0x21|app0000000000000+0x22", NULL },
-	{ "and a last turn in part", SIGSEGV, "app+10 x9(app+20 app+21) app+20 app+30 app+40",
+	  "app0000000000000+0x21|app0000000000000+0x22",
+	  NULL },
+	{ "and a last turn in part", SIGSEGV,
+	  "app+10 x9(app+20 app+21) app+20 app+30 app+40",
 	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x20|"
-	  "app0000000000000+0x2f|app0000000000000+0x3f", NULL },
-	{ "generated code is anonymous", SIGSEGV, "app+10 app+20 app+30 app+40 anon app+50",
+	  "app0000000000000+0x2f|app0000000000000+0x3f",
+	  NULL },
+	{ "generated code is anonymous", SIGSEGV,
+	  "app+10 app+20 app+30 app+40 anon app+50",
 	  "SIGSEGV||app0000000000000+0x10|app0000000000000+0x1f|app0000000000000+0x2f|"
-	  "app0000000000000+0x3f|anon", NULL },
+	  "app0000000000000+0x3f|anon",
+	  NULL },
 	{ "without a build-id, name and size", SIGSEGV, "nobuild+10 app+20 app+30",
-	  "SIGSEGV||nobuild:4096+0x10|app0000000000000+0x1f|app0000000000000+0x2f", NULL },
+	  "SIGSEGV||nobuild:4096+0x10|app0000000000000+0x1f|app0000000000000+0x2f",
+	  NULL },
 	{ "two frames are not enough to tell", SIGSEGV, "app+10 app+20",
 	  "SIGSEGV||app0000000000000+0x10", NULL },
 	{ "guesses are no frames", SIGSEGV, "app+10 ^app+20 ^app+30 ^app+40",
@@ -237,13 +260,13 @@ START_TEST(test_text)
 	char wanted[SIGNATURE_TEXT];
 
 	(void)snprintf(wanted, sizeof(wanted), "cf1|app|%s", texts[_i].exact);
-	ck_assert_msg(strcmp(s.exact_text, wanted) == 0, "%s:\n got %s\n not %s", texts[_i].claim,
-		      s.exact_text, wanted);
+	ck_assert_msg(strcmp(s.exact_text, wanted) == 0, "%s:\n got %s\n not %s",
+		      texts[_i].claim, s.exact_text, wanted);
 	(void)snprintf(wanted, sizeof(wanted), "cf1|app|%s", texts[_i].loose ?: "");
 	if (!texts[_i].loose)
 		wanted[0] = '\0';
-	ck_assert_msg(strcmp(s.loose_text, wanted) == 0, "%s:\n got %s\n not %s", texts[_i].claim,
-		      s.loose_text, wanted);
+	ck_assert_msg(strcmp(s.loose_text, wanted) == 0, "%s:\n got %s\n not %s",
+		      texts[_i].claim, s.loose_text, wanted);
 	ck_assert_int_eq(s.loose[0] != '\0', texts[_i].loose != NULL);
 	ck_assert_uint_eq(strlen(s.exact), 16);
 }
@@ -263,9 +286,11 @@ static const struct {
 	  "app0000000000000+0x1f|app0000000000000+0x20|app0000000000000+0x2f" },
 	{ "the same, hit at the first", "app+11 x50(app+20 app+21) app+20 app+30", 0,
 	  "app0000000000000+0x1f|app0000000000000+0x20|app0000000000000+0x2f" },
-	{ "turns left out begin anywhere", "app+11 x2(app+21 app+20) x40(app+20 app+21) app+30", 0,
+	{ "turns left out begin anywhere",
+	  "app+11 x2(app+21 app+20) x40(app+20 app+21) app+30", 0,
 	  "app0000000000000+0x1f|app0000000000000+0x20|app0000000000000+0x2f" },
-	{ "a gap is more of the cycle", "app+11 x5(app+21 app+20) x5(app+20 app+21) app+30", 11,
+	{ "a gap is more of the cycle",
+	  "app+11 x5(app+21 app+20) x5(app+20 app+21) app+30", 11,
 	  "app0000000000000+0x1f|app0000000000000+0x20|app0000000000000+0x2f" },
 };
 
@@ -277,9 +302,14 @@ START_TEST(test_overflow)
 	parse(&stack, overflows[_i].stack);
 	signature_make(
 		&(struct signature_crash){
-			.executable = "app", .signal = SIGSEGV, .signal_name = "SIGSEGV",
-			.si_code = 1, .stack_overflow = true, .frame = stack.frame,
-			.frames = stack.n, .gap = overflows[_i].gap,
+			.executable = "app",
+			.signal = SIGSEGV,
+			.signal_name = "SIGSEGV",
+			.si_code = 1,
+			.stack_overflow = true,
+			.frame = stack.frame,
+			.frames = stack.n,
+			.gap = overflows[_i].gap,
 		},
 		&s);
 	(void)snprintf(wanted, sizeof(wanted), "cf1|app|SIGSEGV|stackoverflow|%s",
@@ -294,11 +324,14 @@ static const struct {
 	const char *message;
 	const char *masked;
 } messages[] = {
-	{ "numbers", "free(): double free detected in tcache 2", "free(): double free detected in tcache #" },
-	{ "lines", "app: a.c:123: f: Assertion `x > 7' failed.", "app: a.c:#: f: Assertion `x > #' failed." },
+	{ "numbers", "free(): double free detected in tcache 2",
+	  "free(): double free detected in tcache #" },
+	{ "lines", "app: a.c:123: f: Assertion `x > 7' failed.",
+	  "app: a.c:#: f: Assertion `x > #' failed." },
 	{ "addresses", "bad pointer 0x7ffd12345678 here", "bad pointer # here" },
 	{ "addresses without 0x", "*** 00007f3e1a2b3c4d ***", "*** # ***" },
-	{ "words of hexadecimal letters stay", "a bad face: decade", "a bad face: decade" },
+	{ "words of hexadecimal letters stay", "a bad face: decade",
+	  "a bad face: decade" },
 	{ "the separator is none", "a|b", "a/b" },
 };
 
@@ -310,9 +343,13 @@ START_TEST(test_message)
 	parse(&stack, "libc!abort* app+10 app+20 app+30");
 	signature_make(
 		&(struct signature_crash){
-			.executable = "app", .signal = SIGABRT, .signal_name = "SIGABRT",
-			.si_code = SI_TKILL, .abort_message = messages[_i].message,
-			.frame = stack.frame, .frames = stack.n,
+			.executable = "app",
+			.signal = SIGABRT,
+			.signal_name = "SIGABRT",
+			.si_code = SI_TKILL,
+			.abort_message = messages[_i].message,
+			.frame = stack.frame,
+			.frames = stack.n,
 		},
 		&s);
 	(void)snprintf(wanted, sizeof(wanted),
@@ -327,7 +364,10 @@ END_TEST
 START_TEST(test_sent)
 {
 	struct signature_crash crash = {
-		.executable = "app", .signal = SIGABRT, .signal_name = "SIGABRT", .by_other = true,
+		.executable = "app",
+		.signal = SIGABRT,
+		.signal_name = "SIGABRT",
+		.by_other = true,
 		.frame = stack.frame,
 	};
 	struct signature sent, own;
@@ -363,12 +403,17 @@ START_TEST(test_hostile)
 
 	memset(name, '|', sizeof(name) - 1);
 	for (int i = 0; i < 3; i++)
-		frame[i] = (struct signature_frame){ .pc = 1, .module = name, .build_id = name,
-						     .symbol = name, .exported = true,
+		frame[i] = (struct signature_frame){ .pc = 1,
+						     .module = name,
+						     .build_id = name,
+						     .symbol = name,
+						     .exported = true,
 						     .offset = UINT64_MAX };
-	signature_make(&(struct signature_crash){ .executable = name, .signal = SIGABRT,
+	signature_make(&(struct signature_crash){ .executable = name,
+						  .signal = SIGABRT,
 						  .signal_name = "SIGABRT",
-						  .abort_message = name, .frame = frame,
+						  .abort_message = name,
+						  .frame = frame,
 						  .frames = 3 },
 		       &s);
 	ck_assert_uint_lt(strlen(s.loose_text), SIGNATURE_TEXT);
@@ -380,17 +425,29 @@ static const struct {
 	const char *module;
 	bool runtime;
 } modules[] = {
-	{ "libc.so.6", true },	     { "libc-2.31.so", true },	{ "ld-linux-x86-64.so.2", true },
-	{ "libstdc++.so.6", true },  { "libgcc_s.so.1", true }, { "libasan.so.8", true },
-	{ "libjemalloc.so.2", true }, { "[vdso]", true },	{ "libtcmalloc_minimal.so.4", true },
-	{ "libc++.so.1", true },     { "libpthread.so.0", true }, { "libcurl.so.4", false },
-	{ "libcap.so.2", false },    { "app", false },		{ "[anon]", false },
-	{ "libm.so.6", false },	     { "ldap", false },		{ NULL, false },
+	{ "libc.so.6", true },
+	{ "libc-2.31.so", true },
+	{ "ld-linux-x86-64.so.2", true },
+	{ "libstdc++.so.6", true },
+	{ "libgcc_s.so.1", true },
+	{ "libasan.so.8", true },
+	{ "libjemalloc.so.2", true },
+	{ "[vdso]", true },
+	{ "libtcmalloc_minimal.so.4", true },
+	{ "libc++.so.1", true },
+	{ "libpthread.so.0", true },
+	{ "libcurl.so.4", false },
+	{ "libcap.so.2", false },
+	{ "app", false },
+	{ "[anon]", false },
+	{ "libm.so.6", false },
+	{ "ldap", false },
+	{ NULL, false },
 };
 
 START_TEST(test_runtime)
 {
-	ck_assert_msg(signature_runtime(modules[_i].module) == modules[_i].runtime, "%s",
+	ck_assert_msg(runtime_module(modules[_i].module) == modules[_i].runtime, "%s",
 		      modules[_i].module ?: "none");
 }
 END_TEST

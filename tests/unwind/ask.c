@@ -36,7 +36,8 @@ static size_t open_modules(const struct elfcore *core)
 			continue;
 		fd = open(core->mapping[i].path, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0)
-			module[n++] = (struct client_module){ fd, core->mapping[i].start };
+			module[n++] =
+				(struct client_module){ fd, core->mapping[i].start };
 	}
 	return n;
 }

@@ -18,7 +18,8 @@
 #include "io/clock.h"
 
 #define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
-#define ANSWER "{\"version\":1,\"signal\":{},\"modules\":[],\"threads\":[{\"frames\":[]}]}"
+#define ANSWER                                                                           \
+	"{\"version\":1,\"signal\":{},\"modules\":[],\"threads\":[{\"frames\":[]}]}"
 
 static char directory[] = "/tmp/corefold-client.XXXXXX";
 static char program[64];
@@ -38,9 +39,12 @@ static void write_program(const char *script)
 static int ask(const struct client_module *modules, size_t n, json_t **ret_answer)
 {
 	int head = client_memfd("head", 4);
-	int r = client_unwind(&(struct client_request){ .program = program, .head_fd = head,
-							.memory_fd = head, .modules = modules,
-							.modules_n = n, .time_ms = 700 },
+	int r = client_unwind(&(struct client_request){ .program = program,
+							.head_fd = head,
+							.memory_fd = head,
+							.modules = modules,
+							.modules_n = n,
+							.time_ms = 700 },
 			      ret_answer);
 
 	(void)close(head);
@@ -53,15 +57,18 @@ static const struct {
 	int wanted;
 } rows[] = {
 	{ "an answer", "echo '" ANSWER "'", 0 },
-	{ "an answer, and then it stays", "echo '" ANSWER "'; exec >&-; sleep 5", CLIENT_E_FAILED },
+	{ "an answer, and then it stays", "echo '" ANSWER "'; exec >&-; sleep 5",
+	  CLIENT_E_FAILED },
 	{ "an answer, but a failure", "echo '" ANSWER "'; exit 1", CLIENT_E_FAILED },
 	{ "nothing", "exit 0", CLIENT_E_ANSWER },
 	{ "no JSON", "echo hello", CLIENT_E_ANSWER },
 	{ "other JSON", "echo '{\"version\":1}'", CLIENT_E_ANSWER },
-	{ "another version", "echo '{\"version\":2,\"signal\":{},\"modules\":[],\"threads\":[]}'",
+	{ "another version",
+	  "echo '{\"version\":2,\"signal\":{},\"modules\":[],\"threads\":[]}'",
 	  CLIENT_E_ANSWER },
 	{ "threads of another shape",
-	  "echo '{\"version\":1,\"signal\":{},\"modules\":[],\"threads\":[1]}'", CLIENT_E_ANSWER },
+	  "echo '{\"version\":1,\"signal\":{},\"modules\":[],\"threads\":[1]}'",
+	  CLIENT_E_ANSWER },
 	{ "a deep nest", "i=0; while [ $i -lt 5000 ]; do printf '['; i=$((i+1)); done",
 	  CLIENT_E_ANSWER },
 	{ "a flood", "exec cat /dev/zero", CLIENT_E_ANSWER },
@@ -100,9 +107,9 @@ START_TEST(test_missing)
 END_TEST
 
 /* Counts its descriptors of a file that the caller has open many times. */
-#define COUNT \
-	"n=0\nfor f in /proc/$$/fd/*; do\n" \
-	"case $(readlink $f) in /etc/passwd) n=$((n+1)); last=${f##*/};; esac\ndone\n" \
+#define COUNT                                                                              \
+	"n=0\nfor f in /proc/$$/fd/*; do\n"                                                \
+	"case $(readlink $f) in /etc/passwd) n=$((n+1)); last=${f##*/};; esac\ndone\n"     \
 	"echo \"{\\\"version\\\":1,\\\"signal\\\":{\\\"n\\\":$n,\\\"last\\\":${last:-0}}," \
 	"\\\"modules\\\":[],\\\"threads\\\":[]}\""
 
@@ -115,7 +122,8 @@ static void check_fds(const struct client_module *modules, size_t n)
 	signal = json_object_get(answer, "signal");
 	ck_assert_int_eq(json_integer_value(json_object_get(signal, "n")), (int)n);
 	if (n > 0)
-		ck_assert_int_eq(json_integer_value(json_object_get(signal, "last")), 4 + (int)n);
+		ck_assert_int_eq(json_integer_value(json_object_get(signal, "last")),
+				 4 + (int)n);
 	json_decref(answer);
 }
 
@@ -124,10 +132,12 @@ START_TEST(test_descriptors)
 	struct client_module modules[3];
 
 	for (int i = 0; i < 20; i++)
-		ck_assert_int_ge(open("/etc/passwd", O_RDONLY), 0); /* inherited on exec */
+		ck_assert_int_ge(open("/etc/passwd", O_RDONLY),
+				 0); /* inherited on exec */
 	check_fds(NULL, 0);
 	for (int i = 0; i < 3; i++)
-		modules[i] = (struct client_module){ open("/etc/passwd", O_RDONLY), 0x1000 };
+		modules[i] =
+			(struct client_module){ open("/etc/passwd", O_RDONLY), 0x1000 };
 	check_fds(modules, 3);
 }
 END_TEST
@@ -142,8 +152,8 @@ START_TEST(test_stdin)
 	ck_assert_int_eq(pipe(fds), 0);
 	ck_assert_int_eq(dup2(fds[0], 0), 0);
 	(void)close(fds[0]);
-	(void)snprintf(script, sizeof(script), "readlink /proc/$$/fd/0 >%s/stdin; echo '%s'",
-		       directory, ANSWER);
+	(void)snprintf(script, sizeof(script),
+		       "readlink /proc/$$/fd/0 >%s/stdin; echo '%s'", directory, ANSWER);
 	write_program(script);
 	ck_assert_int_eq(ask(NULL, 0, &answer), 0);
 	json_decref(answer);
@@ -176,7 +186,8 @@ START_TEST(test_caller)
 	(void)sigfillset(&set);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	write_program("kill -ALRM $$; echo '" ANSWER "'");
-	ck_assert_int_eq(ask(NULL, 0, &answer), CLIENT_E_TIME); /* not blocked over there */
+	ck_assert_int_eq(ask(NULL, 0, &answer),
+			 CLIENT_E_TIME); /* not blocked over there */
 	(void)sigprocmask(SIG_BLOCK, NULL, &after);
 	ck_assert_int_eq(sigismember(&after, SIGALRM), 1);
 }

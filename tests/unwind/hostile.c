@@ -59,7 +59,8 @@ static void become(int head_fd, int memory_fd)
 	char *argv[] = { (char *)"corefold-unwind", (char *)"--memory=core", time, NULL };
 	/* for a sanitizer's build: what it finds is neither 0 nor 1 */
 	char *environment[] = { (char *)"ASAN_OPTIONS=detect_leaks=0:exitcode=77",
-				(char *)"UBSAN_OPTIONS=halt_on_error=1:exitcode=78", NULL };
+				(char *)"UBSAN_OPTIONS=halt_on_error=1:exitcode=78",
+				NULL };
 	int null = open("/dev/null", O_RDWR);
 	int head = fcntl(head_fd, F_DUPFD, 20), memory = fcntl(memory_fd, F_DUPFD, 20);
 
@@ -125,8 +126,15 @@ static void test_cuts(unsigned int every)
 /* Words that are sizes, counts, addresses: what a hostile process would choose. */
 static uint64_t evil(void)
 {
-	static const uint64_t value[] = { 0, 1, 0x7fffffff, 0x80000000, 0xffffffff, 1ULL << 63,
-					  UINT64_MAX, UINT64_MAX - 4095, (1ULL << 63) - 1,
+	static const uint64_t value[] = { 0,
+					  1,
+					  0x7fffffff,
+					  0x80000000,
+					  0xffffffff,
+					  1ULL << 63,
+					  UINT64_MAX,
+					  UINT64_MAX - 4095,
+					  (1ULL << 63) - 1,
 					  0x7ffffffff000 };
 
 	return next_random() % 3 == 0 ? next_random() : value[next_random() % 10];
@@ -154,7 +162,8 @@ static void test_random_heads(unsigned int n)
 static const struct elfcore_segment *random_segment(void)
 {
 	for (;;) {
-		const struct elfcore_segment *s = &core.segment[next_random() % core.segments];
+		const struct elfcore_segment *s =
+			&core.segment[next_random() % core.segments];
 
 		if (s->type == PT_LOAD && s->file_bytes > 0)
 			return s;
@@ -242,10 +251,10 @@ static void test_cyclic_stacks(void)
 	for (unsigned int which = 0; stack && which < 4; which++) {
 		reset();
 		for (uint64_t at = 0; at + 16 <= stack->file_bytes; at += 16) {
-			uint64_t to = which == 0 ? registers_sp(&r) :
-				      which == 1 ? stack->vaddr + at + 16 :
-				      which == 2 ? stack->vaddr + at :
-						   registers_pc(&r);
+			uint64_t to = which == 0   ? registers_sp(&r)
+				      : which == 1 ? stack->vaddr + at + 16
+				      : which == 2 ? stack->vaddr + at
+						   : registers_pc(&r);
 
 			put(stack->offset + at, to, 8);
 			put(stack->offset + at + 8, registers_pc(&r), 8);
@@ -307,8 +316,9 @@ int main(int argc, char **argv)
 	test_cyclic_stacks();
 	test_random_heads(randoms);
 	test_random_memory(randoms);
-	(void)printf("%u runs: %u answered, %u refused, %u wrong; the longest took %" PRId64
-		     " ms\n",
-		     runs, answered, refused, failures, longest_ms);
+	(void)printf(
+		"%u runs: %u answered, %u refused, %u wrong; the longest took %" PRId64
+		" ms\n",
+		runs, answered, refused, failures, longest_ms);
 	return failures == 0 ? 0 : 1;
 }

@@ -66,7 +66,8 @@ static size_t open_modules(const char *proc, const struct elfcore *core)
 			       (unsigned long)core->mapping[i].end);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0)
-			module[n++] = (struct client_module){ fd, core->mapping[i].start };
+			module[n++] =
+				(struct client_module){ fd, core->mapping[i].start };
 	}
 	return n;
 }
@@ -81,9 +82,9 @@ static uint64_t cheap(const struct elfcore *core, int mem_fd)
 	if (stacktop_range(core, &address) != 0)
 		return 0;
 	n = pread(mem_fd, stack, sizeof(stack), (off_t)address);
-	return stacktop_look(core, stack, n > 0 ? (size_t)n : 0, &crash) == 0 ?
-		       cheaphash(&crash) :
-		       0;
+	return stacktop_look(core, stack, n > 0 ? (size_t)n : 0, &crash) == 0
+		       ? cheaphash(&crash)
+		       : 0;
 }
 
 int main(int argc, char **argv)
@@ -117,7 +118,8 @@ int main(int argc, char **argv)
 	out = json_pack("{s:s, s:I, s:i}", "result", client_strerror(r), "ms",
 			(json_int_t)(clock_monotonic_ms() - began), "modules",
 			(int)request.modules_n);
-	(void)snprintf(text, sizeof(text), "%016llx", (unsigned long long)cheap(&core, request.memory_fd));
+	(void)snprintf(text, sizeof(text), "%016llx",
+		       (unsigned long long)cheap(&core, request.memory_fd));
 	(void)json_object_set_new(out, "cheap", json_string(text));
 	(void)close(0);
 	if (answer) {
