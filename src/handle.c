@@ -106,8 +106,8 @@ static void log_decision(const struct crash *crash)
 	const struct ledger_ticket *ticket = &crash->ticket;
 
 	if (ledger->rebuilt)
-		log_warning("the throttle file was damaged: set aside as throttle.bad, totals "
-			    "rebuilt from counters and records, throttle windows lost");
+		log_warning("the throttle file was damaged (and is throttle.bad now) or gone: "
+			    "totals rebuilt from counters and records, throttle windows lost");
 	if (ledger->counters_failed)
 		log_warning("cannot append to counters: %s (the next line catches up)",
 			    ledger->counters_failed);

@@ -284,10 +284,35 @@ static void advance(struct ledger *ledger, const struct clock_reading *now)
 		     ledger->config->interval_ns);
 }
 
+/*
+ * A new file, be it the first, or that the last one was set aside or lost: counters and
+ * records tell what there was. The file is complete only with the last change of that: what
+ * somebody was killed over is not worth more than none.
+ */
+static int complete(struct ledger *ledger, const struct clock_reading *now)
+{
+	bool found;
+	int r;
+
+	if (ledger->state->header.complete)
+		return 0;
+	if (ledger->state->header.change > 0)
+		return STATE_E_BAD;
+	r = rebuild_state(ledger->state, ledger->dir_fd, ledger->store_fd, now, &found);
+	if (r == 0)
+		ledger->rebuilt = found;
+	return r;
+}
+
 static int bring_up_to_date(struct ledger *ledger, const struct clock_reading *now)
 {
 	int r;
 
+	if (!state_intact(ledger->state))
+		return STATE_E_BAD;
+	r = complete(ledger, now);
+	if (r != 0)
+		return r;
 	advance(ledger, now);
 	r = merge_events(ledger);
 	if (r == 0 || r == -EAGAIN)
@@ -295,17 +320,17 @@ static int bring_up_to_date(struct ledger *ledger, const struct clock_reading *n
 	return r;
 }
 
-/* The old file has been set aside: a new one, with all that counters and records tell. */
+/* The old file has been set aside: a new one. */
 static int start_anew(struct ledger *ledger, const struct clock_reading *now)
 {
 	int r;
 
-	ledger->rebuilt = true;
 	r = state_lock(ledger->state, ledger->dir_fd, LEDGER_WAIT_MS);
 	if (r != 0)
 		return r == STATE_E_BAD ? -EIO : r;
-	r = rebuild_state(ledger->state, ledger->dir_fd, ledger->store_fd, now);
-	return r == 0 ? bring_up_to_date(ledger, now) : r;
+	r = bring_up_to_date(ledger, now);
+	ledger->rebuilt = true; /* even if there was nothing to put back */
+	return r;
 }
 
 int ledger_lock(struct ledger *ledger, const struct clock_reading *now)
@@ -670,15 +695,12 @@ int ledger_unprobe(struct ledger *ledger, struct ledger_ticket *ticket,
 
 /*
  * The entry is found by its id, not its index: the file may have been set aside and
- * rebuilt since. A rebuilt file knows the crash as pending, so the account is told anyway.
+ * rebuilt since. No entry: whoever rebuilt it found the record, and has counted it as kept.
  */
 static int settle_ticket(struct ledger *ledger, const struct ledger_ticket *ticket,
 			 enum outcome outcome)
 {
 	struct state *state = ledger->state;
-	struct counters_event event = { .settled_id = ticket->id };
-	struct state_slot slot;
-	uint32_t index;
 	int r;
 
 	for (uint32_t i = 0; i < STATE_INFLIGHT; i++) {
@@ -688,19 +710,7 @@ static int settle_ticket(struct ledger *ledger, const struct ledger_ticket *tick
 		state_inflight_release(state, i);
 		return r;
 	}
-	if (ticket->without_lock)
-		return 0; /* taking the lock has merged the event and found the record, or not */
-	if (outcome == OUTCOME_GIVEN_BACK || ticket->slot == STATE_NO_SLOT)
-		return 0; /* pending there already */
-	r = state_claim(state, ticket->uid, ticket->process, &index, &slot);
-	if (r == 0) {
-		account_commit(&slot.account, ticket->weight);
-		event.slot = &slot;
-		r = state_write(state, index, &slot, STATE_INFLIGHT, true);
-	}
-	if (r == 0)
-		append_counters(ledger, &event, true);
-	return r > 0 ? -EIO : r;
+	return 0;
 }
 
 static int end_ticket(struct ledger *ledger, const struct ledger_ticket *ticket,

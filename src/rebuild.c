@@ -3,7 +3,8 @@
 /*
  * Counters are cumulative, so the newest line of each process and the newest totals are
  * all there is to know; lines in between only tell which keeps had begun and not ended.
- * For those the record decides, as it does for any dead handler. Records that the counters
+ * For those the record decides, as it does for any dead handler; without one they are in
+ * flight as before. Records that the counters
  * do not cover (the file was lost, too) raise the counts to what they stand for.
  */
 
@@ -202,16 +203,63 @@ static int put_processes(struct rebuild *rebuild)
 	return 0;
 }
 
+/*
+ * Its handler may live and settle it, or settle it was all that was missing. No lock tells
+ * here, so it is as one that came through the events file.
+ */
+static int put_in_flight(struct rebuild *rebuild, const char *id, const json_t *object)
+{
+	struct state *state = rebuild->state;
+	struct state_inflight entry = { .weight = number(object, "weight"),
+					.since_ns = state->header.clock.on_time_ns,
+					.orphan = true };
+	struct state_slot slot;
+	uint32_t index;
+	int r;
+
+	r = state_find(state, (uint32_t)number(object, "uid"), text(object, "process"),
+		       &entry.slot, &slot);
+	if (r != 0 || !account_reserve(&slot.account, entry.weight) ||
+	    state_inflight_take(state, &index) != 0)
+		return r < 0 ? r : 0; /* stays pending */
+	(void)snprintf(entry.id, sizeof(entry.id), "%s", id);
+	state->inflight[index] = entry;
+	state->header.inflight_used++;
+	r = state_write(state, entry.slot, &slot, index, false);
+	state_inflight_release(state, index);
+	return r;
+}
+
+static int put_reserved(struct rebuild *rebuild)
+{
+	const char *id;
+	json_t *object;
+
+	json_object_foreach(rebuild->reserved, id, object) {
+		int r;
+
+		if (!store_is_id(id) || store_has(rebuild->store_fd, id, STORE_RECORD_SUFFIX))
+			continue;
+		r = put_in_flight(rebuild, id, object);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* Processes that had been evicted are in the old totals only. */
 static void raise_totals(struct totals *totals, const json_t *line)
 {
+	uint64_t accounted;
+
 	totals->crashes = larger(totals->crashes, number(line, "crashes"));
 	totals->folded = larger(totals->folded, number(line, "folded"));
 	totals->kept = larger(totals->kept, number(line, "kept"));
 	totals->kept_weight = larger(totals->kept_weight, number(line, "kept_weight"));
 	totals->unseen = number(line, "unseen");
-	totals->crashes = larger(totals->crashes, totals->kept_weight + totals->pending);
-	totals->evicted = totals->crashes - totals->kept_weight - totals->pending;
+	accounted = totals->kept_weight + totals->pending + totals->in_flight;
+	totals->crashes = larger(totals->crashes, accounted);
+	totals->evicted = totals->crashes - accounted;
 }
 
 static void put_clock(struct state_header *header, const json_t *line,
@@ -243,14 +291,18 @@ static int put_back(struct rebuild *rebuild, const struct clock_reading *now)
 		put_clock(header, rebuild->totals, now);
 	header->sequence = larger(rebuild->sequence, number(rebuild->totals, "sequence"));
 	r = put_processes(rebuild);
+	if (r == 0)
+		r = put_reserved(rebuild);
 	if (r < 0)
 		return r;
 	raise_totals(&header->totals, rebuild->totals);
+	header->complete = true;
 	r = state_write(rebuild->state, 0, NULL, STATE_INFLIGHT, true);
 	return r > 0 ? -EIO : r;
 }
 
-int rebuild_state(struct state *state, int dir_fd, int store_fd, const struct clock_reading *now)
+int rebuild_state(struct state *state, int dir_fd, int store_fd,
+		  const struct clock_reading *now, bool *ret_found)
 {
 	struct rebuild rebuild = { .state = state,
 				   .store_fd = store_fd,
@@ -262,6 +314,8 @@ int rebuild_state(struct state *state, int dir_fd, int store_fd, const struct cl
 	r = gather(&rebuild, dir_fd);
 	if (r == 0)
 		r = put_back(&rebuild, now);
+	if (r == 0)
+		*ret_found = rebuild.totals || json_object_size(rebuild.stored) > 0;
 	json_decref(rebuild.totals);
 	json_decref(rebuild.processes);
 	json_decref(rebuild.reserved);

@@ -245,9 +245,9 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 				  strerror(r < 0 ? -r : EIO));
 	if (ledger->rebuilt)
 		(void)cmd_failed(cmd,
-				 "%s/" STATE_FILE " was damaged: set aside as " STATE_FILE
-				 ".bad, totals rebuilt from counters and records, throttle "
-				 "windows lost",
+				 "%s/" STATE_FILE " was damaged (and is " STATE_FILE
+				 ".bad now) or gone: totals rebuilt from counters and records, "
+				 "throttle windows lost",
 				 cmd->config.directory);
 	return CMD_DONE;
 }

@@ -549,17 +549,21 @@ int state_write(struct state *state, uint32_t index, const struct state_slot *sl
 	}
 	journal.change = ++state->header.change;
 	if (slot) {
+		struct state_place place = place_of(slot);
+
+		state->header.places_sum ^= state->place[index].crc ^ place.crc;
 		journal.has_slot = true;
 		journal.slot_index = index;
 		journal.slot = *slot;
 		journal.slot.crc = CRC_OF(&journal.slot);
-		journal.place = place_of(slot);
+		journal.place = place;
 	}
 	if (inflight_index < STATE_INFLIGHT) {
 		state->inflight_loaded = true;
 		journal.has_inflight = true;
 		journal.inflight_index = inflight_index;
 		journal.inflight = state->inflight[inflight_index];
+		journal.inflight.crc = CRC_OF(&journal.inflight);
 	}
 	state->header.crc = CRC_OF(&state->header);
 	journal.header = state->header;
@@ -570,6 +574,32 @@ int state_write(struct state *state, uint32_t index, const struct state_slot *sl
 	/* From here on the change is made: what cannot be written home now, the next holder writes. */
 	state->stalled = apply(state->fd, &journal) != 0;
 	return sync && fdatasync(state->fd) < 0 ? -errno : 0;
+}
+
+static bool inflight_intact(const struct state *state)
+{
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++) {
+		const struct state_inflight *entry = &state->inflight[i];
+
+		if (!entry->id[0])
+			continue;
+		if (entry->crc != CRC_OF(entry))
+			return false;
+		used++;
+	}
+	return used == state->header.inflight_used;
+}
+
+bool state_intact(const struct state *state)
+{
+	uint64_t sum = 0;
+
+	assert(state->locked);
+	for (uint32_t i = 0; i < STATE_SLOTS; i++)
+		sum ^= state->place[i].crc;
+	return sum == state->header.places_sum && inflight_intact(state);
 }
 
 static int verify_slot(struct state *state, uint32_t index, struct totals *totals)

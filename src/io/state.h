@@ -56,8 +56,9 @@ struct state_header {
 	uint32_t inflight_used;
 	uint8_t kmsg_boot_id[CLOCK_BOOT_ID_BYTES]; /* kernel log read so far: boot and record */
 	uint64_t kmsg_sequence;
-	uint64_t reserved[16];
-	uint32_t padding;
+	uint64_t places_sum; /* checksums of all places, folded into one by exclusive or */
+	uint64_t reserved[15];
+	uint32_t complete; /* bool: what counters and records tell has been put back */
 	uint32_t crc; /* of all before it */
 };
 
@@ -91,6 +92,8 @@ struct state_inflight {
 	int64_t since_ns; /* on-time */
 	uint32_t slot;
 	uint32_t orphan; /* bool: came through the events file, no lock proves its handler alive */
+	uint32_t padding;
+	uint32_t crc; /* set when written */
 };
 
 struct state {
@@ -121,6 +124,12 @@ void state_done(struct state *state);
 
 /* With the lock held: damage was found, set the file aside. The lock is gone afterwards. */
 int state_set_aside(struct state *state);
+
+/*
+ * A look at what every crash relies on, cheap enough for every crash: the places are those
+ * that were written, and so are the entries in flight.
+ */
+bool state_intact(const struct state *state);
 
 /* Checks every slot and place, and the totals against them. STATE_E_BAD if anything is wrong. */
 int state_verify(struct state *state);

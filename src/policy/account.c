@@ -42,6 +42,15 @@ void account_unprobe(struct account *account)
 	account->folded++;
 }
 
+bool account_reserve(struct account *account, uint64_t weight)
+{
+	if (weight == 0 || account->throttle.pending < weight)
+		return false;
+	account->throttle.pending -= weight;
+	account->in_flight += weight;
+	return true;
+}
+
 uint64_t account_take_pending(struct account *account)
 {
 	uint64_t weight = account->throttle.pending;

@@ -45,6 +45,9 @@ struct throttle_verdict account_crash(struct account *account,
 bool account_novel(struct account *account, const struct throttle_limits *limits,
 		   int64_t now_ns, uint64_t signature);
 
+/* Pending weight goes in flight. False, and nothing done, if there is not so much. */
+bool account_reserve(struct account *account, uint64_t weight);
+
 /*
  * The fold just decided may turn out novel: its one crash goes in flight while that is
  * found out. False if another keep has carried it off already. Ends with
