@@ -352,12 +352,19 @@ static int capture_into(struct crash *crash, enum capture_kind kind, struct stor
 		.core = crash->core_parsed ? &crash->core : NULL,
 		.head_only = kind == CAPTURE_NOTES,
 		.out_fd = file->fd,
-		.max_bytes = crash->config->max_core_bytes,
-		.hold_until_ms = crash->replayed ? INT64_MAX :
-						   crash->started_ms +
-							   crash->config->max_hold_ns / 1000000,
-		.stop_at_ms = crash->started_ms + CAPTURE_MAX_MS,
-		.keep_free_bytes = quota_keep_free(crash->ledger->store_fd, crash->config),
+		.oom_score_fd = crash->oom_score_fd,
+		.step_back = !crash->replayed,
+		.limits = {
+			.buffer_bytes = crash->config->buffer_bytes,
+			.max_bytes = crash->config->max_core_bytes,
+			.hold_until_ms = crash->replayed ?
+						 INT64_MAX :
+						 crash->started_ms +
+							 crash->config->max_hold_ns / 1000000,
+			.stop_at_ms = crash->started_ms + CAPTURE_MAX_MS,
+			.keep_free_bytes =
+				quota_keep_free(crash->ledger->store_fd, crash->config),
+		},
 	};
 	struct capture_result result;
 	int r;

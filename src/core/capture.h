@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/elfcore.h"
+#include "core/pipeline.h"
 #include "core/source.h"
 
 struct capture_job {
@@ -21,10 +22,9 @@ struct capture_job {
 	const struct elfcore *core; /* NULL: not an ELF core; taken as bytes */
 	bool head_only; /* the notes alone: no memory */
 	int out_fd;
-	uint64_t max_bytes; /* plain bytes beyond which the capture stops */
-	int64_t hold_until_ms; /* CLOCK_MONOTONIC: then the victim goes, read or not */
-	int64_t stop_at_ms; /* then everything stops */
-	uint64_t keep_free_bytes; /* stop when the file system has less than that */
+	int oom_score_fd; /* written when the victim has gone; -1: not open */
+	bool step_back; /* lower our priority when the victim has gone */
+	struct pipeline_limits limits;
 };
 
 struct capture_result {

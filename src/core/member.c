@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
+#include "core/codec.h"
 #include "io/cleanup.h"
 
 /* ID1 ID2 CM FLG(FEXTRA) MTIME*4 XFL OS(Unix) XLEN=12 'C' 'F' LEN=8 */
@@ -15,7 +15,10 @@ static const unsigned char fixed_header[16] = { 0x1f, 0x8b, 8,	4, 0,	0,   0, 0,
 						0,    3,    12, 0, 'C', 'F', 8, 0 };
 
 struct member_writer {
-	z_stream stream;
+	const struct codec *codec; /* borrowed */
+	void *deflater;
+	void *zeros; /* a member of zeros, made when it is first asked for */
+	size_t zeros_bytes;
 };
 
 static void put32(unsigned char *p, uint32_t value)
@@ -32,27 +35,35 @@ static uint32_t get32(const unsigned char *p)
 
 const char *member_engine(void)
 {
-	return "zlib";
+	return codec_fastest()->name;
 }
 
-struct member_writer *member_writer_new(void)
+struct member_writer *member_writer_new_with(const struct codec *codec)
 {
 	struct member_writer *writer = calloc(1, sizeof(*writer));
 
-	/* Raw deflate: header and trailer are ours. */
-	if (writer && deflateInit2(&writer->stream, Z_BEST_SPEED, Z_DEFLATED, -MAX_WBITS, 9,
-				   Z_DEFAULT_STRATEGY) != Z_OK) {
+	if (!writer)
+		return NULL;
+	writer->codec = codec;
+	writer->deflater = codec->deflater_new();
+	if (!writer->deflater) {
 		free(writer);
 		return NULL;
 	}
 	return writer;
 }
 
+struct member_writer *member_writer_new(void)
+{
+	return member_writer_new_with(codec_fastest());
+}
+
 void member_writer_free(struct member_writer *writer)
 {
 	if (!writer)
 		return;
-	(void)deflateEnd(&writer->stream);
+	writer->codec->deflater_free(writer->deflater);
+	free(writer->zeros);
 	free(writer);
 }
 
@@ -60,24 +71,54 @@ int member_write(struct member_writer *writer, const void *plain, size_t plain_b
 		 void *out, size_t *ret_stored_bytes)
 {
 	unsigned char *p = out;
-	z_stream *z = &writer->stream;
+	ssize_t packed;
 	size_t stored;
 
 	assert(plain_bytes > 0 && plain_bytes <= MEMBER_PLAIN);
-	(void)deflateReset(z);
-	z->next_in = (Bytef *)(uintptr_t)plain;
-	z->avail_in = (uInt)plain_bytes;
-	z->next_out = p + MEMBER_HEADER;
-	z->avail_out = MEMBER_BOUND - MEMBER_HEADER - MEMBER_TRAILER;
-	if (deflate(z, Z_FINISH) != Z_STREAM_END)
-		return -EIO; /* MEMBER_BOUND is above deflateBound(): does not happen */
-	stored = MEMBER_HEADER + z->total_out + MEMBER_TRAILER;
+	/* Room for what storing would take: an engine that needs more is not wanted. */
+	packed = writer->codec->deflate(writer->deflater, plain, plain_bytes,
+					p + MEMBER_HEADER, plain_bytes + 5);
+	if (packed < 0)
+		packed = (ssize_t)codec_store(plain, plain_bytes, p + MEMBER_HEADER);
+	stored = MEMBER_HEADER + (size_t)packed + MEMBER_TRAILER;
 	memcpy(p, fixed_header, sizeof(fixed_header));
 	put32(p + 16, (uint32_t)stored);
 	put32(p + 20, (uint32_t)plain_bytes);
-	put32(p + stored - 8, (uint32_t)crc32(0, plain, (uInt)plain_bytes));
+	put32(p + stored - 8, writer->codec->crc32(plain, plain_bytes));
 	put32(p + stored - 4, (uint32_t)plain_bytes);
 	*ret_stored_bytes = stored;
+	return 0;
+}
+
+static int make_zeros(struct member_writer *writer)
+{
+	_cleanup_free_ void *plain = calloc(1, MEMBER_PLAIN);
+	_cleanup_free_ void *out = malloc(MEMBER_BOUND);
+	int r;
+
+	if (!plain || !out)
+		return -ENOMEM;
+	r = member_write(writer, plain, MEMBER_PLAIN, out, &writer->zeros_bytes);
+	if (r < 0)
+		return r;
+	writer->zeros = malloc(writer->zeros_bytes);
+	if (!writer->zeros)
+		return -ENOMEM;
+	memcpy(writer->zeros, out, writer->zeros_bytes);
+	return 0;
+}
+
+int member_write_zeros(struct member_writer *writer, void *out, size_t *ret_stored_bytes)
+{
+	int r;
+
+	if (!writer->zeros) {
+		r = make_zeros(writer);
+		if (r < 0)
+			return r;
+	}
+	memcpy(out, writer->zeros, writer->zeros_bytes);
+	*ret_stored_bytes = writer->zeros_bytes;
 	return 0;
 }
 
@@ -104,19 +145,17 @@ int member_read_size(const void *bytes, size_t n, struct member_size *ret_size)
 
 int member_read(const void *stored, const struct member_size *size, void *plain)
 {
+	const struct codec *codec = codec_fastest();
 	const unsigned char *p = stored;
-	z_stream z = { .next_in = (Bytef *)(uintptr_t)(p + MEMBER_HEADER),
-		       .avail_in = size->stored_bytes - MEMBER_HEADER - MEMBER_TRAILER,
-		       .next_out = plain,
-		       .avail_out = size->plain_bytes };
 	int r;
 
-	if (inflateInit2(&z, -MAX_WBITS) != Z_OK)
-		return -ENOMEM;
-	r = inflate(&z, Z_FINISH);
-	(void)inflateEnd(&z);
-	if (r != Z_STREAM_END || z.avail_out != 0 ||
-	    crc32(0, plain, size->plain_bytes) != get32(p + size->stored_bytes - 8) ||
+	r = codec->inflate(p + MEMBER_HEADER,
+			   size->stored_bytes - MEMBER_HEADER - MEMBER_TRAILER, plain,
+			   size->plain_bytes);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 ||
+	    codec->crc32(plain, size->plain_bytes) != get32(p + size->stored_bytes - 8) ||
 	    size->plain_bytes != get32(p + size->stored_bytes - 4))
 		return MEMBER_E_DAMAGED;
 	return 0;

@@ -33,7 +33,9 @@ struct member_size {
 
 /* Compressor state, reused over members; one per thread. */
 struct member_writer;
-struct member_writer *member_writer_new(void);
+struct codec;
+struct member_writer *member_writer_new(void); /* with the fastest engine there is */
+struct member_writer *member_writer_new_with(const struct codec *codec);
 void member_writer_free(struct member_writer *writer);
 
 /* Which engine compresses: "ISA-L" or "zlib". */
@@ -43,8 +45,14 @@ const char *member_engine(void);
 int member_write(struct member_writer *writer, const void *plain, size_t plain_bytes,
 		 void *out, size_t *ret_stored_bytes);
 
+/* A member of MEMBER_PLAIN zeros, which costs a copy of what it compresses to. */
+int member_write_zeros(struct member_writer *writer, void *out, size_t *ret_stored_bytes);
+
 /* Reads a member's sizes from its first MEMBER_HEADER bytes. */
 int member_read_size(const void *bytes, size_t n, struct member_size *ret_size);
 
-/* Decompresses one whole member; plain must hold size.plain_bytes. Checks the CRC. */
+/*
+ * Decompresses one whole member; plain must hold size.plain_bytes. Checks the CRC.
+ * MEMBER_E_DAMAGED or -ENOMEM.
+ */
 int member_read(const void *stored, const struct member_size *size, void *plain);
