@@ -15,64 +15,27 @@
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 #include "core/corefile.h"
-#include "core/member.h"
+#include "core/export.h"
 #include "io/cleanup.h"
 #include "io/dir.h"
 #include "io/store.h"
-
-#define HOLE_BYTES 4096
 
 static const struct cmd_option options[] = {
 	{ 'o', "output", "FILE", "write to FILE instead of standard output" },
 	{ 0 },
 };
 
-static bool all_zero(const char *p, size_t n)
-{
-	return n > 0 && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
-}
-
-static int write_block(const struct output *out, const char *p, size_t n)
-{
-	int r = 0;
-
-	while (n > 0 && r == 0) {
-		size_t part = n < HOLE_BYTES ? n : HOLE_BYTES;
-
-		if (!out->regular)
-			part = n;
-		if (out->regular && all_zero(p, part))
-			r = lseek(out->fd, (off_t)part, SEEK_CUR) < 0 ? -errno : 0;
-		else
-			r = dir_write_all(out->fd, p, part);
-		p += part;
-		n -= part;
-	}
-	return r;
-}
-
 static int copy_core(struct cmd *cmd, struct corefile *core, const struct output *out)
 {
-	_cleanup_free_ char *buffer = malloc(MEMBER_PLAIN);
-	uint64_t at = 0;
+	struct export_result result;
+	int r;
 
-	if (!buffer)
-		return cmd_failed(cmd, "out of memory");
-	while (at < corefile_size(core)) {
-		ssize_t n = corefile_read(core, buffer, MEMBER_PLAIN, at);
-		int r;
-
-		if (n <= 0)
-			return cmd_failed(cmd, "the stored core is damaged at byte %llu",
-					  (unsigned long long)at);
-		r = write_block(out, buffer, (size_t)n);
-		if (r < 0)
-			return cmd_failed(cmd, "cannot write the core: %s", strerror(-r));
-		at += (uint64_t)n;
-	}
-	/* A hole at the very end has to be told by the size. */
-	if (out->regular && ftruncate(out->fd, (off_t)at) < 0)
-		return cmd_failed(cmd, "cannot write the core: %s", strerror(errno));
+	r = export_run(core, out->fd, out->regular, &result);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot write the core: %s", strerror(-r));
+	if (result.damaged)
+		return cmd_failed(cmd, "the stored core is damaged at byte %llu",
+				  (unsigned long long)result.bytes);
 	return CMD_DONE;
 }
 

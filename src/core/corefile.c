@@ -249,21 +249,44 @@ static size_t member_of(const struct corefile *file, uint64_t offset)
 	return low;
 }
 
-static int load_member(struct corefile *file, size_t index)
+static int unpack_member(const struct corefile *file, size_t index, void *stored, void *plain)
 {
 	const struct member_place *place = &file->member[index];
 	ssize_t n;
 
+	n = read_full(file->fd, stored, place->size.stored_bytes, place->stored_at);
+	if (n != (ssize_t)place->size.stored_bytes)
+		return n < 0 ? (int)n : -EIO;
+	return member_read(stored, &place->size, plain) == 0 ? 0 : -EIO;
+}
+
+ssize_t corefile_read_block(const struct corefile *file, size_t index, void *scratch,
+			    void *block, uint64_t *ret_offset)
+{
+	int r;
+
+	if (!file->member) {
+		*ret_offset = (uint64_t)index * MEMBER_PLAIN;
+		return read_full(file->fd, block, MEMBER_PLAIN, *ret_offset);
+	}
+	if (index >= file->members)
+		return 0;
+	*ret_offset = file->member[index].plain_at;
+	r = unpack_member(file, index, scratch, block);
+	return r < 0 ? r : (ssize_t)file->member[index].size.plain_bytes;
+}
+
+static int load_member(struct corefile *file, size_t index)
+{
+	int r;
+
 	if (file->cached == index)
 		return 0;
 	file->cached = SIZE_MAX;
-	n = read_full(file->fd, file->stored, place->size.stored_bytes, place->stored_at);
-	if (n != (ssize_t)place->size.stored_bytes)
-		return n < 0 ? (int)n : -EIO;
-	if (member_read(file->stored, &place->size, file->plain) != 0)
-		return -EIO;
-	file->cached = index;
-	return 0;
+	r = unpack_member(file, index, file->stored, file->plain);
+	if (r == 0)
+		file->cached = index;
+	return r;
 }
 
 ssize_t corefile_read(struct corefile *file, void *bytes, size_t n, uint64_t offset)

@@ -36,6 +36,13 @@ uint64_t corefile_size(const struct corefile *file);
 /* Reads up to n plain bytes at offset: the count, 0 at the end, -errno or -EIO (damaged). */
 ssize_t corefile_read(struct corefile *file, void *bytes, size_t n, uint64_t offset);
 
+/*
+ * The same bytes in blocks of up to MEMBER_PLAIN that threads may read at once, each with
+ * a scratch buffer of MEMBER_BOUND: the count and where the block lies, 0 behind the last.
+ */
+ssize_t corefile_read_block(const struct corefile *file, size_t index, void *scratch,
+			    void *block, uint64_t *ret_offset);
+
 /* Reads and parses the head. The result is owned by the file. 0, ELFCORE_E_* or -errno. */
 int corefile_head(struct corefile *file, const struct elfcore **ret_core,
 		  const void **ret_head, size_t *ret_head_bytes);
