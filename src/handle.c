@@ -16,11 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/utsname.h>
 
 #include "analyse.h"
-#include "core/capture.h"
 #include "core/corefile.h"
 #include "handover.h"
 #include "io/cleanup.h"
@@ -31,14 +29,10 @@
 #include "policy/units.h"
 #include "quota.h"
 #include "settle.h"
+#include "take.h"
 
-#define PIPE_BYTES (1 << 20)
-/* A capture still running after that is cut short: something is wrong with the disk. */
-#define CAPTURE_MAX_MS (300 * 1000)
 #define ARGV_MAX 64
 #define THREADS_MAX 1024
-/* So many small captures at once hold no more memory than one that fills its buffer. */
-#define SMALL_SHARE 64
 
 /* ---- 1. identity ---- */
 
@@ -289,130 +283,7 @@ static bool unwind(struct crash *crash, int core_fd)
 	return done;
 }
 
-/* ---- 4. how much to capture ---- */
-
-static enum capture_kind wanted_kind(const struct crash *crash)
-{
-	switch (crash->config->kind) {
-	case CONFIG_KIND_THREADS:
-		return CAPTURE_THREADS;
-	case CONFIG_KIND_NOTES:
-		return CAPTURE_NOTES;
-	case CONFIG_KIND_NONE:
-		return CAPTURE_NONE;
-	case CONFIG_KIND_AUTO:
-	case CONFIG_KIND_FULL:
-		break;
-	}
-	return CAPTURE_FULL;
-}
-
-static struct capture_verdict plan(struct crash *crash)
-{
-	const struct config *config = crash->config;
-	struct capture_budget budget = {
-		.wanted = wanted_kind(crash),
-		.wanted_auto = config->kind == CONFIG_KIND_AUTO,
-		.memory_bytes = crash->core_parsed ? crash->core.end : UINT64_MAX,
-		.max_core_bytes = config->max_core_bytes,
-		.rlimit_bytes = config->honor_rlimit ? crash->request.rlimit_core : UINT64_MAX,
-		.max_captures = config->max_captures,
-		.small_bytes = config->buffer_bytes / SMALL_SHARE,
-		.captures_running = crash->ticket.captures_running,
-		.captures_of_uid = crash->ticket.captures_of_uid,
-	};
-
-	budget.unlocked = crash->ticket.without_lock;
-	quota_budget(crash->ledger->store_fd, config, &budget);
-	return capture_plan(&budget);
-}
-
-/* ---- 5. the capture ---- */
-
-static void take_result(struct crash *crash, const struct capture_result *result)
-{
-	struct record *record = &crash->record;
-
-	record->core_bytes = result->core_bytes;
-	record->stored_bytes = result->stored_bytes;
-	record->complete = result->complete;
-	record->source = crash->replayed ? RECORD_SOURCE_FILE : RECORD_SOURCE_PIPE;
-	if (result->incomplete_because)
-		record_set(record, "incomplete_reason", json_string(result->incomplete_because));
-	if (!crash->replayed)
-		record->held_ms = result->released_at_ms - crash->started_ms;
-}
-
-static int capture_into(struct crash *crash, enum capture_kind kind, struct store_file *file)
-{
-	const struct capture_job job = {
-		.source = &crash->source,
-		.head = crash->head,
-		.head_bytes = crash->head_bytes,
-		.core = crash->core_parsed ? &crash->core : NULL,
-		.head_only = kind == CAPTURE_NOTES,
-		.out_fd = file->fd,
-		.oom_score_fd = crash->oom_score_fd,
-		.step_back = !crash->replayed,
-		.limits = {
-			.buffer_bytes = crash->config->buffer_bytes,
-			.max_bytes = crash->config->max_core_bytes,
-			.hold_until_ms = crash->replayed ?
-						 INT64_MAX :
-						 crash->started_ms +
-							 crash->config->max_hold_ns / 1000000,
-			.stop_at_ms = crash->started_ms + CAPTURE_MAX_MS,
-			.keep_free_bytes =
-				quota_keep_free(crash->ledger->store_fd, crash->config),
-		},
-	};
-	struct capture_result result;
-	int r;
-
-	r = capture_run(&job, &result);
-	if (r == 0)
-		r = store_finish(crash->ledger->store_fd, file, crash->record.id,
-				 STORE_CORE_SUFFIX);
-	if (r == 0)
-		take_result(crash, &result);
-	return r;
-}
-
-static void lower_to_none(struct crash *crash, const char *why)
-{
-	struct record *record = &crash->record;
-
-	record->capture = CAPTURE_NONE;
-	record->source = RECORD_SOURCE_NONE;
-	record->core_bytes = record->stored_bytes = 0;
-	record->complete = false;
-	(void)snprintf(record->capture_reason, sizeof(record->capture_reason), "%s", why);
-}
-
-static void capture(struct crash *crash)
-{
-	struct store_file file = STORE_FILE_NULL;
-	struct record *record = &crash->record;
-	struct capture_verdict verdict = plan(crash);
-	char why[96];
-	int r;
-
-	record->capture = verdict.kind;
-	(void)snprintf(record->capture_reason, sizeof(record->capture_reason), "%s",
-		       verdict.reason);
-	if (verdict.kind == CAPTURE_NONE)
-		return;
-	r = store_begin(crash->ledger->store_fd, &file);
-	if (r == 0)
-		r = capture_into(crash, verdict.kind, &file);
-	store_abort(crash->ledger->store_fd, &file);
-	if (r == 0)
-		return;
-	(void)snprintf(why, sizeof(why), "capture failed: %s", strerror(r < 0 ? -r : EPERM));
-	lower_to_none(crash, why);
-}
-
-/* ---- 6. the record ---- */
+/* ---- 4. the record ---- */
 
 static void log_kept(const struct crash *crash)
 {
@@ -436,7 +307,7 @@ static void verify_by_auxv(struct crash *crash)
 					  crash->core.auxv_bytes);
 }
 
-/* ---- 7. a crash loop's new bug ---- */
+/* ---- 5. a crash loop's new bug ---- */
 
 /*
  * Cheapest first: a known hash folds without another lock or process. Only what may be
@@ -476,7 +347,7 @@ int handle_keep(struct crash *crash)
 		crash->ticket.hash = analyse_hash(crash);
 	if (crash->ticket.signature == 0)
 		(void)unwind(crash, -1);
-	capture(crash);
+	take_core(crash);
 	source_release(&crash->source);
 	crash->record.total_ms = clock_monotonic_ms() - crash->started_ms;
 	r = settle_record(crash->ledger, &crash->ticket, &crash->record);
@@ -514,10 +385,8 @@ int handle_crash(struct crash *crash)
 		return give_back(crash);
 	if (crash->decide_only)
 		return settle_commit(crash->ledger, &crash->ticket);
-	if (!crash->replayed) {
-		(void)fcntl(crash->source.fd, F_SETPIPE_SZ, PIPE_BYTES); /* fewer, larger reads */
+	if (!crash->replayed)
 		handover_exec(crash);
-	}
 	return handle_keep(crash);
 }
 

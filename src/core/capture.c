@@ -3,6 +3,7 @@
 #include "core/capture.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,81 +13,105 @@
 
 /* The kernel's section header behind the memory, when there are many segments. */
 #define BEHIND_MEMORY 4096u
+/* More readers than this gain nothing: they wait for memory, not for processors. */
+#define READERS_MAX 4u
 
 struct capture {
 	const struct capture_job *job;
 	size_t head_at; /* of the head, handed out so far */
-	struct capture_result result;
+	bool gone;
+	int again; /* CAPTURE_E_*: what was read is thrown away */
+	uint64_t unreadable_bytes; /* atomic */
+	int64_t released_at_ms;
 };
 
-static void stop(struct capture *capture, const char *because)
+/* ---- an image, in blocks ---- */
+
+static ssize_t read_image(void *userdata, uint64_t index, void *block, bool *ret_zeros)
 {
-	if (!capture->result.incomplete_because)
-		capture->result.incomplete_because = because;
+	struct capture *capture = userdata;
+	const struct capture_job *job = capture->job;
+	uint64_t offset = index * MEMBER_PLAIN;
+	uint64_t left = job->image->size - offset;
+	size_t n = left < MEMBER_PLAIN ? (size_t)left : MEMBER_PLAIN;
+	int r;
+
+	r = image_read(job->image, &job->memory, offset, block, n, ret_zeros,
+		       &capture->unreadable_bytes);
+	if (r == 0 && *ret_zeros && n < MEMBER_PLAIN)
+		memset(block, 0, n); /* only whole blocks of zeros need no bytes */
+	if (r == -ESRCH)
+		__atomic_store_n(&capture->gone, true, __ATOMIC_RELAXED);
+	return r < 0 ? r : (ssize_t)n;
 }
 
 /* ---- the source, in blocks ---- */
 
-/*
- * A core of notes alone: the same headers with no memory behind them would promise bytes
- * that are not there, so every PT_LOAD is left out.
- */
-static void drop_loads(const struct elfcore *core, unsigned char *plain, size_t n)
-{
-	size_t phnum_at = offsetof(Elf64_Ehdr, e_phnum);
-
-	/* The notes are the first header of the table: a table of one is all it takes. */
-	if (core && core->elf_class == ELFCLASS64 && n >= sizeof(Elf64_Ehdr)) {
-		plain[phnum_at + (core->byte_order == ELFDATA2MSB)] = 1;
-		plain[phnum_at + (core->byte_order != ELFDATA2MSB)] = 0;
-	}
-}
-
 /* The next bytes of the core: from the head that was read before, then from the source. */
-static ssize_t read_stream(void *userdata, uint64_t index, void *block, bool *ret_zeros)
+static ssize_t read_source(void *userdata, uint64_t index, void *block, bool *ret_zeros)
 {
 	struct capture *capture = userdata;
 	const struct capture_job *job = capture->job;
 	size_t n = job->head_bytes - capture->head_at;
 	ssize_t more = 0;
 
+	(void)index;
 	(void)ret_zeros;
 	if (n > MEMBER_PLAIN)
 		n = MEMBER_PLAIN;
 	if (n > 0)
 		memcpy(block, (const char *)job->head + capture->head_at, n);
-	if (index == 0 && job->head_only)
-		drop_loads(job->core, block, n);
 	capture->head_at += n;
-	if (n < MEMBER_PLAIN && !job->head_only)
+	if (n < MEMBER_PLAIN)
 		more = source_read_full(job->source, (char *)block + n, MEMBER_PLAIN - n);
 	return more < 0 ? more : (ssize_t)n + more;
 }
 
-static void release_stream(void *userdata)
+static uint64_t source_bytes(const struct capture_job *job)
 {
-	struct capture *capture = userdata;
+	return job->core ? job->core->end + BEHIND_MEMORY : UINT64_MAX;
+}
 
+/* ---- letting go ---- */
+
+/* How much a pipe can hold at most: what the kernel has written of a process that is gone. */
+static bool source_may_have_it(const struct capture_job *job)
+{
+	int pipe_bytes = job->source->fd >= 0 ? fcntl(job->source->fd, F_GETPIPE_SZ) : -1;
+
+	return job->core && pipe_bytes > 0 &&
+	       job->core->end - job->core->head_bytes <= (uint64_t)pipe_bytes;
+}
+
+static void let_go(struct capture *capture)
+{
 	source_release(capture->job->source);
-	capture->result.released_at_ms = clock_monotonic_ms();
+	capture->released_at_ms = clock_monotonic_ms();
 	if (capture->job->step_back)
 		process_step_back(capture->job->oom_score_fd);
 }
 
-static uint64_t blocks_of(const struct capture_job *job)
+/*
+ * Everything is read, or reading has stopped. Then it may have to be done again, with less
+ * or from the source: what was read so far is of use only if there will be nothing better.
+ */
+static bool on_read(void *userdata, enum pipeline_end end)
 {
-	uint64_t end = job->head_bytes;
+	struct capture *capture = userdata;
+	const struct capture_job *job = capture->job;
 
-	if (!job->core)
-		return UINT64_MAX;
-	if (!job->head_only)
-		end = job->core->end + BEHIND_MEMORY;
-	return end / MEMBER_PLAIN + 1;
+	if (job->may_retry && capture->gone && source_may_have_it(job))
+		capture->again = CAPTURE_E_GONE;
+	else if (job->may_retry && end != PIPELINE_ALL && !capture->gone)
+		capture->again = CAPTURE_E_AGAIN;
+	else
+		let_go(capture);
+	return capture->again == 0;
 }
 
 /* ---- the verdict ---- */
 
-static const char *end_text(enum pipeline_end end)
+const char *capture_end_text(enum pipeline_end end)
 {
 	switch (end) {
 	case PIPELINE_ALL:
@@ -107,51 +132,76 @@ static const char *end_text(enum pipeline_end end)
 	return NULL;
 }
 
-static void judge(struct capture *capture, const struct pipeline_result *done)
+static const char *shortfall(const struct capture *capture,
+			     const struct pipeline_result *done)
 {
-	const struct elfcore *core = capture->job->core;
+	const struct capture_job *job = capture->job;
+	uint64_t promised = job->image ? job->image->size : 0;
 
-	capture->result.core_bytes = done->plain_bytes;
-	capture->result.stored_bytes = done->stored_bytes;
+	if (capture->gone)
+		return "the process was killed during the dump";
 	if (done->end != PIPELINE_ALL)
-		stop(capture, end_text(done->end));
-	if (!core)
-		stop(capture, "not an ELF core");
-	else if (!capture->job->head_only && done->plain_bytes < core->end)
-		stop(capture, "the dump ended early");
-	capture->result.complete = !capture->result.incomplete_because;
+		return capture_end_text(done->end);
+	if (!job->core)
+		return "not an ELF core";
+	if (!job->image)
+		promised = job->core->end;
+	if (done->plain_bytes < promised || job->head_bytes < job->core->head_bytes)
+		return "the dump ended early";
+	return NULL;
+}
+
+static int empty(int fd)
+{
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	return 0;
 }
 
 /*
  * A failed write may have left half a member behind; the file is cut back to whole ones so
  * that zcat accepts it.
  */
-static int cut_to_whole(const struct capture *capture)
+static int cut_to_whole(const struct capture_job *job, const struct pipeline_result *done)
 {
-	if (ftruncate(capture->job->out_fd, (off_t)capture->result.stored_bytes) < 0)
+	if (ftruncate(job->out_fd, (off_t)done->stored_bytes) < 0)
 		return -errno;
-	return capture->result.stored_bytes > 0 ? 0 : -ENOSPC;
+	return done->stored_bytes > 0 ? 0 : -ENOSPC;
 }
 
 int capture_run(const struct capture_job *job, struct capture_result *ret_result)
 {
 	struct capture capture = { .job = job };
+	uint64_t bytes = job->image ? job->image->size : source_bytes(job);
+	unsigned int processors = pipeline_processors();
 	const struct pipeline_input input = {
 		.userdata = &capture,
-		.read = read_stream,
-		.release = release_stream,
-		.readers = 1,
-		.blocks = blocks_of(job),
+		.read = job->image ? read_image : read_source,
+		.release = on_read,
+		.readers = !job->image		      ? 1
+			   : processors < READERS_MAX ? processors
+						      : READERS_MAX,
+		.blocks = bytes == UINT64_MAX ? UINT64_MAX
+					      : (bytes + MEMBER_PLAIN - 1) / MEMBER_PLAIN,
 	};
 	struct pipeline_result done;
 	int r;
 
 	r = pipeline_run(&input, &job->limits, job->out_fd, &done);
-	if (r < 0)
-		return r;
-	judge(&capture, &done);
-	r = cut_to_whole(&capture);
+	if (r == 0 && capture.again != 0)
+		return empty(job->out_fd) ?: capture.again;
 	if (r == 0)
-		*ret_result = capture.result;
+		r = cut_to_whole(job, &done);
+	if (capture.released_at_ms == 0)
+		let_go(&capture);
+	if (r == 0)
+		*ret_result = (struct capture_result){
+			.core_bytes = done.plain_bytes,
+			.stored_bytes = done.stored_bytes,
+			.unreadable_bytes = capture.unreadable_bytes,
+			.released_at_ms = capture.released_at_ms,
+			.incomplete_because = shortfall(&capture, &done),
+			.complete = !shortfall(&capture, &done),
+		};
 	return r;
 }

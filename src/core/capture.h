@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * From a source to a compressed file: the head that was already read, then the rest of the
- * source, in gzip members. The source is released as soon as its last byte is read, so the
- * victim waits for reading only.
+ * From a process to a compressed file, in gzip members. Either an image is put together
+ * from the process's memory, or the source is read to its end. Either way the source is
+ * released when the last byte is read, so the victim waits for reading only.
  */
 
 #include <stdbool.h>
@@ -12,28 +12,45 @@
 #include <stdint.h>
 
 #include "core/elfcore.h"
+#include "core/image.h"
 #include "core/pipeline.h"
 #include "core/source.h"
 
 struct capture_job {
 	struct source *source;
-	const void *head; /* borrowed */
+	const void *head; /* borrowed: what was read of the source */
 	size_t head_bytes;
 	const struct elfcore *core; /* NULL: not an ELF core; taken as bytes */
-	bool head_only; /* the notes alone: no memory */
-	int out_fd;
+	const struct image *image; /* NULL: read the source */
+	struct memory memory; /* for an image that has extents */
+	int out_fd; /* empty */
 	int oom_score_fd; /* written when the victim has gone; -1: not open */
 	bool step_back; /* lower our priority when the victim has gone */
+	bool may_retry; /* when time or space runs out, keep the victim for another try */
 	struct pipeline_limits limits;
+};
+
+enum {
+	/* Time or space ran out; nothing is released, out_fd is empty again: try with less. */
+	CAPTURE_E_AGAIN = 1,
+	/* The process is gone, out_fd is empty again, and the source may still have it all. */
+	CAPTURE_E_GONE = 2,
 };
 
 struct capture_result {
 	uint64_t core_bytes; /* plain */
 	uint64_t stored_bytes;
+	uint64_t unreadable_bytes; /* in pages that gave an error: zeros, as the kernel has them */
 	int64_t released_at_ms; /* CLOCK_MONOTONIC */
 	bool complete; /* all that the headers promised */
 	const char *incomplete_because; /* static text, NULL when complete */
 };
 
-/* 0, or -errno when what was written is of no use. An incomplete core is no error. */
+/*
+ * 0, CAPTURE_E_*, or -errno when what was written is of no use. An incomplete core is no
+ * error.
+ */
 int capture_run(const struct capture_job *job, struct capture_result *ret_result);
+
+/* Why a capture ended so, in the words of the record. */
+const char *capture_end_text(enum pipeline_end end);

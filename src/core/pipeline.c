@@ -173,10 +173,15 @@ static void read_block(struct pipeline *p)
 
 static void release(struct pipeline *p)
 {
+	enum pipeline_end end = p->result.end;
+	bool wanted;
+
 	p->released = true;
 	(void)pthread_mutex_unlock(&p->lock);
-	p->input->release(p->input->userdata);
+	wanted = p->input->release(p->input->userdata, end);
 	(void)pthread_mutex_lock(&p->lock);
+	if (!wanted)
+		stop_writing(p, end, 0);
 }
 
 static bool can_pack(const struct pipeline *p)
@@ -437,7 +442,7 @@ int pipeline_run(const struct pipeline_input *input, const struct pipeline_limit
 
 	r = run(&p);
 	if (!p.released)
-		input->release(input->userdata);
+		(void)input->release(input->userdata, PIPELINE_READ_FAILED);
 	done(&p);
 	if (r == 0)
 		*ret_result = p.result;

@@ -20,6 +20,16 @@
 
 #define PIPELINE_THREADS_MAX 16u
 
+enum pipeline_end {
+	PIPELINE_ALL, /* read to the end */
+	PIPELINE_READ_FAILED,
+	PIPELINE_TOO_LARGE,
+	PIPELINE_HELD_TOO_LONG,
+	PIPELINE_TOO_SLOW,
+	PIPELINE_DISK_FULL,
+	PIPELINE_KEEP_FREE,
+};
+
 struct pipeline_input {
 	void *userdata;
 	/*
@@ -28,8 +38,11 @@ struct pipeline_input {
 	 * writing zeros. Called in order if readers is 1, else by several threads at once.
 	 */
 	ssize_t (*read)(void *userdata, uint64_t index, void *block, bool *ret_zeros);
-	/* Called once, by any thread: nothing will be read any more. */
-	void (*release)(void *userdata);
+	/*
+	 * Called once, by any thread: nothing will be read any more, and why. False when
+	 * what was read is not wanted either.
+	 */
+	bool (*release)(void *userdata, enum pipeline_end end);
 	unsigned int readers; /* how many may read at once */
 	uint64_t blocks; /* UINT64_MAX: not known */
 };
@@ -40,16 +53,6 @@ struct pipeline_limits {
 	int64_t hold_until_ms; /* CLOCK_MONOTONIC: then reading stops */
 	int64_t stop_at_ms; /* then everything stops */
 	uint64_t keep_free_bytes; /* stop when the file system has less than that */
-};
-
-enum pipeline_end {
-	PIPELINE_ALL, /* read to the end */
-	PIPELINE_READ_FAILED,
-	PIPELINE_TOO_LARGE,
-	PIPELINE_HELD_TOO_LONG,
-	PIPELINE_TOO_SLOW,
-	PIPELINE_DISK_FULL,
-	PIPELINE_KEEP_FREE,
 };
 
 struct pipeline_result {

@@ -61,6 +61,8 @@ static void limit_by_size(const struct capture_budget *budget, struct capture_ve
 		return; /* the capture itself stops at the limit */
 	if (budget->memory_bytes > budget->max_core_bytes)
 		lower(verdict, part(budget), "larger than MaxCoreSize");
+	if (budget->hold_bytes > 0 && budget->memory_bytes > budget->hold_bytes)
+		lower(verdict, part(budget), "takes longer than MaxHold");
 	if (budget->memory_bytes > budget->rlimit_bytes)
 		lower(verdict, part(budget), "larger than the process's RLIMIT_CORE");
 }

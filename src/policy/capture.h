@@ -30,6 +30,7 @@ struct capture_budget {
 	bool unlocked; /* the state was locked: nobody knows what else is being captured */
 
 	uint64_t memory_bytes; /* pages that exist; UINT64_MAX when not known */
+	uint64_t hold_bytes; /* what can be read within MaxHold; 0: no limit */
 	uint64_t threads_bytes; /* estimate of a `threads` capture */
 	uint64_t max_core_bytes;
 	uint64_t rlimit_bytes; /* of the victim, UINT64_MAX when not to be honoured */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * A core that is put together rather than read: headers and notes from a buffer, memory
+ * from the held process, zeros where there is neither. Any part of it can be read at any
+ * time, by any thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/memory.h"
+
+struct image_extent {
+	uint64_t offset; /* in the core */
+	uint64_t address; /* in the process */
+	uint64_t bytes;
+};
+
+struct image {
+	unsigned char *head; /* owned */
+	size_t head_bytes;
+	struct image_extent *extent; /* owned, by offset, apart from each other and the head */
+	size_t extents;
+	unsigned char tail[64]; /* the section header that holds a large number of segments */
+	size_t tail_bytes;
+	uint64_t size; /* the tail is the end */
+	uint64_t memory_bytes; /* sum of the extents */
+};
+
+#define IMAGE_NULL { 0 }
+
+void image_done(struct image *image);
+
+/*
+ * Reads n bytes at the offset, which lie in the image. *ret_zeros: there was nothing to
+ * read, and nothing was written. 0, or -ESRCH: the process is gone.
+ */
+int image_read(const struct image *image, const struct memory *memory, uint64_t offset,
+	       void *bytes, size_t n, bool *ret_zeros, uint64_t *unreadable_bytes);

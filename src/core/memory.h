@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The memory of the held process, through its already open /proc/PID/mem. Large reads by
+ * several threads are the fastest way that is left when the privileges are gone:
+ * process_vm_readv() asks for the right at every call.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct memory {
+	int fd; /* borrowed */
+};
+
+/*
+ * Reads n bytes at the address. A page that cannot be read is zeros, as in the kernel's
+ * own dump, and adds to *unreadable_bytes: it costs itself, not what is around it.
+ * 0, or -ESRCH: the process is gone. Any thread may call.
+ */
+int memory_read(const struct memory *memory, uint64_t address, void *bytes, size_t n,
+		uint64_t *unreadable_bytes);
+
+/* All or nothing: 0, -EFAULT, -ESRCH. */
+int memory_peek(const struct memory *memory, uint64_t address, void *bytes, size_t n);
