@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "core/layout.h"
 #include "core/member.h"
 #include "io/cleanup.h"
 #include "io/dir.h"
@@ -402,6 +404,24 @@ static const struct elfcore_segment *segment_at(const struct corefile *file, uin
 	return low > 0 ? &file->by_address[low - 1] : NULL;
 }
 
+/* Behind the bytes in the file a segment of ours may have zeros; others have nothing known. */
+static int read_segment(struct corefile *file, const struct elfcore_segment *s, uint64_t at,
+			void *bytes, size_t *part)
+{
+	bool in_file = at < s->file_bytes;
+	uint64_t end = in_file ? s->file_bytes : s->memory_bytes;
+
+	if (at >= end || (!in_file && !(s->flags & LAYOUT_ZEROS_BEHIND)))
+		return COREFILE_E_ABSENT;
+	if (*part > end - at)
+		*part = (size_t)(end - at);
+	if (!in_file)
+		memset(bytes, 0, *part);
+	else if (corefile_read(file, bytes, *part, s->offset + at) != (ssize_t)*part)
+		return COREFILE_E_DAMAGED;
+	return 0;
+}
+
 int corefile_memory(struct corefile *file, uint64_t address, void *bytes, size_t n)
 {
 	char *p = bytes;
@@ -410,15 +430,13 @@ int corefile_memory(struct corefile *file, uint64_t address, void *bytes, size_t
 	while (n > 0) {
 		const struct elfcore_segment *s = segment_at(file, address);
 		size_t part = n;
-		ssize_t got;
+		int r;
 
-		if (!s || address - s->vaddr >= s->file_bytes)
+		if (!s)
 			return COREFILE_E_ABSENT;
-		if (part > s->file_bytes - (address - s->vaddr))
-			part = (size_t)(s->file_bytes - (address - s->vaddr));
-		got = corefile_read(file, p, part, s->offset + (address - s->vaddr));
-		if (got != (ssize_t)part)
-			return COREFILE_E_DAMAGED;
+		r = read_segment(file, s, address - s->vaddr, p, &part);
+		if (r != 0)
+			return r;
 		p += part;
 		n -= part;
 		address += part;

@@ -7,7 +7,8 @@
  * addressed as in the plain core.
  *
  * Reading memory works for any core with program headers: an address in no segment, or in
- * the part of a segment that is not in the file, is COREFILE_E_ABSENT, never zeros.
+ * the part of a segment that is not in the file, is COREFILE_E_ABSENT. It is zeros only
+ * where a core of ours says that they are true (LAYOUT_ZEROS_BEHIND in core/layout.h).
  */
 
 #include <stddef.h>
