@@ -26,6 +26,10 @@ static size_t read_stack(const struct crash *crash, uint64_t address, void *stac
 {
 	ssize_t n;
 
+	if (crash->source.file)
+		return corefile_memory(crash->source.file, address, stack, STACKTOP_BYTES) == 0 ?
+			       STACKTOP_BYTES :
+			       0;
 	if (crash->victim.mem_fd < 0)
 		return 0;
 	n = pread(crash->victim.mem_fd, stack, STACKTOP_BYTES, (off_t)address);
@@ -102,6 +106,8 @@ bool analyse_unwind(struct crash *crash, int core_fd, bool all_threads)
 	json_t *answer;
 	int r;
 
+	if (core_fd < 0 && crash->source.file)
+		core_fd = corefile_fd(crash->source.file);
 	if (!crash->core_parsed || (core_fd < 0 && crash->victim.mem_fd < 0))
 		return false;
 	r = ask(crash, core_fd, all_threads, &answer);

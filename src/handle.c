@@ -195,6 +195,19 @@ static void describe_victim(struct crash *crash)
 		record_set(record, "container_id", json_string(container));
 }
 
+/* Without an unwinder: which threads there were. */
+static json_t *threads_of(const struct elfcore *core)
+{
+	json_t *threads = json_array();
+
+	for (size_t i = 0; i < core->threads && i < THREADS_MAX; i++)
+		(void)json_array_append_new(threads,
+					    json_pack("{s:I, s:[]}", "tid",
+						      (json_int_t)core->thread[i].tid,
+						      "frames"));
+	return threads;
+}
+
 static void describe_core(struct crash *crash)
 {
 	const struct elfcore *core = &crash->core;
@@ -212,23 +225,12 @@ static void describe_core(struct crash *crash)
 	if (core->sender_pid)
 		record_set(record, "sender_pid", json_integer(core->sender_pid));
 	record_set(record, "thread_count", json_integer((json_int_t)core->threads));
+	if (!json_object_get(record->details, "threads")) /* until they are unwound */
+		record_set(record, "threads", threads_of(core));
 	if (!crash->victim.verified && executable)
 		record_set(record, "executable", escaped(executable, strlen(executable)));
 	if (!crash->victim.verified && core->has_prpsinfo)
 		record_set(record, "comm", escaped(core->comm, strlen(core->comm)));
-}
-
-/* Without an unwinder: which threads there were. */
-static json_t *threads_of(const struct elfcore *core)
-{
-	json_t *threads = json_array();
-
-	for (size_t i = 0; i < core->threads && i < THREADS_MAX; i++)
-		(void)json_array_append_new(threads,
-					    json_pack("{s:I, s:[]}", "tid",
-						      (json_int_t)core->thread[i].tid,
-						      "frames"));
-	return threads;
 }
 
 static void describe_machine(struct record *record, const struct ledger *ledger)
@@ -268,19 +270,6 @@ static void describe(struct crash *crash)
 	if (crash->core_parsed)
 		describe_core(crash);
 	describe_machine(record, crash->ledger);
-}
-
-/* Where it crashed: from the held process, or from the saved core. */
-static bool unwind(struct crash *crash, int core_fd)
-{
-	bool done;
-
-	if (crash->source.file)
-		core_fd = corefile_fd(crash->source.file);
-	done = analyse_unwind(crash, core_fd, true);
-	if (!done)
-		record_set(&crash->record, "threads", threads_of(&crash->core));
-	return done;
 }
 
 /* ---- 4. the record ---- */
@@ -327,7 +316,7 @@ static bool is_novel(struct crash *crash)
 		return false;
 	if (clock_read(&now) < 0 || ledger_probe(ledger, &crash->ticket, hash, &now) != 0)
 		return false;
-	if (!unwind(crash, -1) || clock_read(&now) < 0) {
+	if (!analyse_unwind(crash, -1, false) || clock_read(&now) < 0) {
 		(void)ledger_unprobe(ledger, &crash->ticket, &now);
 		return false;
 	}
@@ -345,8 +334,6 @@ int handle_keep(struct crash *crash)
 		record_set(&crash->record, "dump_error", json_string(elfcore_strerror(head)));
 	if (crash->ticket.hash == 0)
 		crash->ticket.hash = analyse_hash(crash);
-	if (crash->ticket.signature == 0)
-		(void)unwind(crash, -1);
 	take_core(crash);
 	source_release(&crash->source);
 	crash->record.total_ms = clock_monotonic_ms() - crash->started_ms;
@@ -366,6 +353,15 @@ int handle_keep(struct crash *crash)
 	return 0;
 }
 
+/* A trial that keeps learns what a real keep would, or its folds would all look new. */
+static void learn(struct crash *crash)
+{
+	if (read_head(crash) != 0 || crash->ticket.signature != 0)
+		return;
+	crash->ticket.hash = analyse_hash(crash);
+	(void)analyse_unwind(crash, -1, false);
+}
+
 /* ---- the pipeline ---- */
 
 int handle_crash(struct crash *crash)
@@ -383,8 +379,10 @@ int handle_crash(struct crash *crash)
 	}
 	if (crash->count_only)
 		return give_back(crash);
-	if (crash->decide_only)
+	if (crash->decide_only) {
+		learn(crash);
 		return settle_commit(crash->ledger, &crash->ticket);
+	}
 	if (!crash->replayed)
 		handover_exec(crash);
 	return handle_keep(crash);

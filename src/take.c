@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyse.h"
 #include "core/capture.h"
 #include "core/layout.h"
 #include "core/survey.h"
@@ -144,8 +145,7 @@ static struct capture_verdict plan(const struct take *take)
 		.captures_of_uid = crash->ticket.captures_of_uid,
 	};
 
-	if (crash->ticket.without_lock)
-		budget.max_core_bytes = 0;
+	budget.unlocked = crash->ticket.without_lock;
 	quota_budget(crash->ledger->store_fd, config, &budget);
 	verdict = capture_plan(&budget);
 	if (verdict.kind == CAPTURE_FULL && take->memory && take->unlisted)
@@ -225,6 +225,9 @@ static int run(struct take *take, const struct image *image, struct store_file *
 	r = capture_run(&job, &result);
 	if (r != 0)
 		return r;
+	/* The victim is gone; its threads are unwound from what was stored of it. */
+	if (take->verdict.kind >= CAPTURE_THREADS)
+		(void)analyse_unwind(crash, file->fd, true);
 	r = store_finish(crash->ledger->store_fd, file, crash->record.id,
 			 STORE_CORE_SUFFIX);
 	if (r == 0)
@@ -308,6 +311,9 @@ void take_core(struct crash *crash)
 
 	look_at_memory(&take);
 	take.verdict = plan(&take);
+	/* No stacks will be stored: look at them while they are there. */
+	if (take.verdict.kind < CAPTURE_THREADS)
+		(void)analyse_unwind(crash, -1, true);
 	if (take.verdict.kind != CAPTURE_NONE)
 		r = take_most(&take);
 	record->capture = take.verdict.kind;
