@@ -185,8 +185,11 @@ int cmd_option(struct cmd *cmd, int *ret_status)
 
 static void complain_config(void *userdata, const char *where, const char *what)
 {
+	char text[2048];
+
 	(void)userdata;
-	(void)fprintf(stderr, "corefold: %s: %s\n", where, what);
+	(void)name_escape(what, strlen(what), text, sizeof(text));
+	(void)fprintf(stderr, "corefold: %s: %s\n", where, text);
 }
 
 int cmd_read_config(struct cmd *cmd)
