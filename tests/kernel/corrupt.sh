@@ -3,7 +3,7 @@
 # Whatever the throttle file becomes, it is set aside, its totals come back from counters
 # and records, and the next crash is handled.
 # shellcheck source=tests/kernel/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.sh" || exit 1
 kernel_setup
 enable
 

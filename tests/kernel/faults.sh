@@ -3,7 +3,7 @@
 # What goes wrong around a crash costs no count: killed handlers, a full disk, a lock held
 # for ever, directories that cannot be used, a process that is gone.
 # shellcheck source=tests/kernel/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.sh" || exit 1
 kernel_setup
 enable
 

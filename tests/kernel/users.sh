@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Users do not throttle each other, and a name is whatever its owner wants it to be.
 # shellcheck source=tests/kernel/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib.sh" || exit 1
 kernel_setup
 enable
 chmod 0755 "$base"/victim-*

@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every command on a state of a plain user's own: what it does, and what it says when it
+# cannot: exit status 0, 1 or 2, and one line.
+# shellcheck source=tests/pipe/lib.sh
+. "$(dirname "$0")/lib.sh" || exit 1
+pipe_setup "$0" "$@"
+
+uid=$(id -u)
+"$VICTIMS/victim-mkcore" -n worker -u 4711 >"$base/core" || die 'cannot make a core'
+"$VICTIMS/victim-mkcore" -n large -m 3 >"$base/large" || die 'cannot make a core'
+
+# handle CORE [ARGUMENT...]: as the kernel would, for a process that is gone
+handle() {
+	local core=$1
+	shift
+	"$COREFOLD" handle -C "$conf" -P4194000 -I4194000 "-u$uid" "-g$uid" -s6 \
+		"-t$(date +%s)" -c0 -d1 "$@" <"$core" 2>"$base/err"
+}
+
+# ---- nothing there yet ----
+
+is 'list of nothing is an empty array' "$(cf list --json 2>"$base/err" | jq -c .)" '[]'
+try 0 1 'list says so to people' list -C "$conf"
+for command in info dump; do
+	try 1 1 "$command of nothing" $command -C "$conf"
+	matches "... and why" "$err" 'no crash has been recorded'
+done
+is 'status of nothing' "$(cf status --json | jq -c '[.crashes, .processes]')" '[0,[]]'
+try 0 0 'summary of nothing' summary -C "$conf"
+try 0 0 'tick of nothing' tick -C "$conf"
+
+# ---- handle ----
+
+new_state
+handle "$base/core" -F3
+is 'handle, with a pidfd that is none' $? 0
+handle "$base/core" -F
+is 'handle, with a bare -F' $? 0
+handle "$base/core" -F ''
+is 'handle, with an empty argument behind it' $? 2
+handle "$base/large"
+is 'handle, without -F' $? 0
+is 'kept as what they are' "$(cf list --json | jq -c '[.[] | [.process, .signal, .capture, .complete, .source]] | unique')" \
+	'[["large",6,"full",true,"pipe"],["worker",6,"full",true,"pipe"]]'
+is 'the user is who the kernel says' "$(cf list --json | jq -c '[.[].uid] | unique')" "[$uid]"
+cf dump last >"$base/dumped"
+holds 'dump gives back every byte' cmp "$base/large" "$base/dumped"
+cf dump last -o "$base/dumped"
+holds 'dump -o, too' cmp "$base/large" "$base/dumped"
+for ((i = 0; i < 40; i++)); do handle "$base/core" -F; done
+is 'a loop is folded' "$(cf list --json | jq -c '[.[] | select(.process == "worker").weight]')" \
+	'[1,1,1,1,1,1,1,1,10,10,10]'
+is 'and the ledger adds up' \
+	"$(cf status --json | jq -c '[.crashes, .kept_weight, .pending, .in_flight, .evicted]')" \
+	'[43,39,4,0,0]'
+head -c 4096 /dev/urandom >"$base/garbage"
+head -c 2000 "$base/large" >"$base/short"
+: >"$base/empty"
+for core in garbage short empty; do
+	handle "$base/$core" -F
+	is "handle $core" $? 0
+	fails=$(grep -c Sanitizer "$base/err")
+	is "... and no sanitizer has a word to say" "$fails" 0
+done
+is 'all of them are counted' "$(cf status --json | jq .crashes)" 46
+matches 'and say what is wrong' "$(cf info --json last | jq -c .)" 'dump_error'
+
+usage() { # CLAIM ARGUMENT...
+	local claim=$1
+	shift
+	"$COREFOLD" handle -C "$conf" "$@" </dev/null 2>"$base/err"
+	is "handle: $claim is refused" $? 2
+	is "... in one line" "$(wc -l <"$base/err")" 1
+}
+usage 'no pid' -u0
+usage 'pid 0' -P0
+usage 'a pid that is no number' -Px
+usage 'a pid too large' -P99999999999
+usage 'a signal too large' -P1 -s256
+usage 'a dump mode that is none' -P1 -d3
+usage 'a word too many' -P1 -F word
+usage 'an unknown option' -P1 -Z
+is 'and none of it is counted' "$(cf status --json | jq .crashes)" 46
+
+# ---- list, info ----
+
+first=$(cf list --json | jq -r '.[0].id')
+is 'list --json has its keys' "$(cf list --json | jq -c '.[0] | [has("id", "time", "pid", "tid",
+	"uid", "process", "executable", "signal", "weight", "decision", "capture",
+	"capture_reason", "source", "complete", "held_ms", "total_ms", "core_bytes",
+	"stored_bytes", "signature")] | all')" true
+is 'oldest first' "$(cf list --json | jq '[.[].id] == ([.[].id] | sort)')" true
+try 0 0 'info of an id' info -C "$conf" "$first"
+try 0 0 'info of last' info -C "$conf" last
+is 'an id by what it begins with' "$(cf info --json "${first%?}" 2>/dev/null | jq -r .id || :)" \
+	"$([ "$(cf list --json | jq -r '.[].id' | grep -c "^${first%?}")" = 1 ] && echo "$first")"
+try 1 1 'an id that many begin with' info -C "$conf" 2
+try 1 1 'an id that is not there' info -C "$conf" 19990101T000000-000001
+try 1 1 'an id that is a path' info -C "$conf" ../throttle
+try 1 1 'dump of an id that is not there' dump -C "$conf" nosuch
+try 1 1 'dump into a directory that is not there' dump -C "$conf" last -o "$base/none/x"
+for command in list info dump status summary tick report replay simulate enable disable; do
+	try 0 0 "$command --help" $command --help
+	try 2 1 "$command --nosuch" $command --nosuch
+done
+try 2 1 'no such command' nosuch
+try 1 1 'enable needs root' enable -C "$conf"
+try 1 1 'disable needs root' disable -C "$conf"
+
+# ---- report, tick, summary ----
+
+new_state
+cf report watchdog --reason 'bitten' -s 9
+is 'a report is kept' "$(cf list --json | jq -c '[.[] | [.process, .weight, .capture, .signal]]')" \
+	'[["watchdog",1,"none",9]]'
+for ((i = 0; i < 20; i++)); do cf report watchdog; done
+is 'and throttled' "$(cf status --json | jq -c '.processes[0] | [.crashes, .kept_weight, .pending]')" \
+	'[21,18,3]'
+cf report $'evil\e[2J\nname'
+is 'and its name is made harmless' "$(cf list --json | jq -r '.[-1].process')" \
+	'evil\x1b[2J\x0aname'
+try 2 1 'a report of nobody' report -C "$conf"
+try 2 1 'a report of an empty name' report -C "$conf" ''
+try 2 1 'a report of a uid that is none' report -C "$conf" -u x watchdog
+try 1 1 'dump of what has no core' dump -C "$conf" last
+matches '... says where to look' "$err" 'has no core'
+is 'summary counts the same' "$(cf summary --json | jq -c '[.. | .crashes? // empty] | max')" 22
+try 0 0 'summary of a day' summary -C "$conf" --since yesterday --until now
+try 2 1 'summary since nonsense' summary -C "$conf" --since whenever
+try 2 1 'summary in no format' summary -C "$conf" --format tex
+try 0 0 'summary into a file' summary -C "$conf" --output "$base/summary"
+holds '... which has it' test -s "$base/summary"
+try 1 1 'summary into nowhere' summary -C "$conf" --output "$base/none/summary"
+is 'a full disk is said' "$(cf summary >/dev/full 2>&1; echo $?)" 1
+is 'also by list' "$(cf list --json 2>&1 >/dev/full | wc -l)" 1
+
+# Pending weight becomes a record when nobody comes to fetch it.
+write_config '[Throttle]' 'PendingMax=1ms'
+sleep 0.1
+cf tick
+is 'tick writes out what is overdue' \
+	"$(cf status --json | jq -c '.processes[] | select(.process == "watchdog") | [.crashes, .kept_weight, .pending]')" \
+	'[21,21,0]'
+is '... as a folded record' \
+	"$(cf list --json | jq -c '[.[] | select(.decision == "folded") | [.process, .weight, .capture]]')" \
+	'[["watchdog",3,"none"]]'
+
+# ---- a lock that is held ----
+
+if command -v flock >/dev/null; then
+	flock "$state/throttle" sleep 5 &
+	sleep 0.3
+	try 1 1 'status does not wait for ever' status -C "$conf"
+	handle "$base/core"
+	is 'nor does handle' $? 0
+	wait
+	is 'and what came meanwhile is counted' "$(cf status --json | jq .crashes)" 23
+fi
+
+# ---- directories ----
+
+chmod 0770 "$state"
+try 1 1 'a directory that others may write to' status -C "$conf"
+handle "$base/core"
+is '... also for handle' $? 1
+chmod 0700 "$state"
+printf '[Store]\nDirectory=%s/none\n' "$base" >"$conf"
+try 1 1 'a directory that is not there' status -C "$conf"
+printf '[Store]\nDirectory=/\n' >"$conf"
+try 1 1 "somebody else's directory" status -C "$conf"
+finish

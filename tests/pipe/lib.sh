@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# The real binary on recorded input, as a plain user: no root, no kernel setting, nothing
+# outside of one temporary directory. Started by root it becomes nobody first.
+
+set -u
+
+COREFOLD=${COREFOLD:?the program to test}
+VICTIMS=${VICTIMS:?the directory of the victim programs}
+
+base=
+conf=
+state=
+
+skip() { echo "skipped: $*"; exit 77; }
+die() { printf 'not ok - %s\n' "$*"; exit 1; }
+# Counted in files: a check may stand behind a pipe.
+passed() { echo "$1" >>"$base/passed"; printf 'ok - %s\n' "$1"; }
+failed() { echo "$1" >>"$base/failed"; printf 'not ok - %s\n' "$1"; }
+
+# is CLAIM GOT WANTED
+is() {
+	if [ "$2" = "$3" ]; then
+		passed "$1"
+	else
+		failed "$1"
+		printf '  got:    %s\n  wanted: %s\n' "$2" "$3"
+	fi
+}
+
+# holds CLAIM COMMAND...
+holds() {
+	local claim=$1
+	shift
+	if "$@"; then passed "$claim"; else failed "$claim"; fi
+}
+
+# matches CLAIM TEXT EXTENDED-REGULAR-EXPRESSION
+matches() {
+	if grep -Eq -- "$3" <<<"$2"; then
+		passed "$1"
+	else
+		failed "$1"
+		printf '  text:   %s\n  wanted: %s\n' "$2" "$3"
+	fi
+}
+
+finish() {
+	touch "$base/passed" "$base/failed"
+	printf '%d passed, %d failed\n' "$(wc -l <"$base/passed")" "$(wc -l <"$base/failed")"
+	[ ! -s "$base/failed" ]
+	exit
+}
+
+# pipe_setup "$0" "$@": a plain user from here on.
+pipe_setup() {
+	if [ "$(id -u)" -eq 0 ]; then
+		command -v setpriv >/dev/null || skip 'needs setpriv to be no longer root'
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs \
+			env HOME=/nonexistent bash "$@" || skip 'cannot become nobody'
+	fi
+	command -v jq >/dev/null || skip 'needs jq'
+	[ -x "$COREFOLD" ] || skip "the build directory is not readable for uid $(id -u)"
+	base=$(mktemp -d "${TMPDIR:-/tmp}/corefold-pipe.XXXXXX") || die 'no temporary directory'
+	chmod 0755 "$base"
+	trap 'rm -rf "$base"' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	cd "$base" || die 'cannot enter the temporary directory'
+	new_state
+}
+
+# shellcheck disable=SC2120 # the lines are for the tests
+# new_state [LINE...]: an empty state, and a configuration with these lines in it.
+new_state() {
+	state=$base/state
+	conf=$base/c.conf
+	rm -rf "$state"
+	mkdir -m 0700 "$state"
+	write_config "$@"
+}
+
+write_config() {
+	printf '[Store]\nDirectory=%s\nMaxUse=90%%\nKeepFree=0%%\n' "$state" >"$conf"
+	[ $# -eq 0 ] || printf '%s\n' "$@" >>"$conf"
+}
+
+cf() {
+	local command=$1
+	shift
+	"$COREFOLD" "$command" -C "$conf" "$@"
+}
+
+# try STATUS LINES CLAIM ARGUMENT...: the exit status is that, and stderr has so many lines
+# (of which the first begins with the program's name). stdout is in $out, stderr in $err.
+try() {
+	local status=$1 lines=$2 claim=$3 got
+	shift 3
+	"$COREFOLD" "$@" >"$base/out" 2>"$base/err" </dev/null
+	got=$?
+	# shellcheck disable=SC2034 # for the tests
+	out=$(cat "$base/out") err=$(cat "$base/err")
+	if [ "$got" != "$status" ]; then
+		failed "$claim: exit status $got, not $status"
+		sed 's/^/  /' "$base/err"
+	elif [ "$(wc -l <"$base/err")" != "$lines" ]; then
+		failed "$claim: $(wc -l <"$base/err") lines on stderr, not $lines"
+		sed 's/^/  /' "$base/err"
+	elif grep -q 'Sanitizer\|runtime error' "$base/err"; then
+		failed "$claim: a sanitizer has found something"
+		sed 's/^/  /' "$base/err"
+	else
+		passed "$claim"
+	fi
+}

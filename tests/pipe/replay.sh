@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Saved cores, plain and compressed, whole and broken, through `corefold replay`.
+# shellcheck source=tests/pipe/lib.sh
+. "$(dirname "$0")/lib.sh" || exit 1
+pipe_setup "$0" "$@"
+
+"$VICTIMS/victim-mkcore" -n worker -u 4711 -m 3 >"$base/core" || die 'cannot make a core'
+
+decision() { cf replay --json "$@" 2>"$base/err" | jq -rc '.[] | [.process, .uid, .decision, .weight] | join(" ")'; }
+
+is 'a plain core' "$(decision "$base/core")" 'worker 4711 keep 1'
+gzip -c "$base/core" >"$base/core.gz"
+is 'one that gzip made' "$(decision "$base/core.gz")" 'worker 4711 keep 1'
+{ gzip -c <(head -c 5000 "$base/core"); gzip -9c <(tail -c +5001 "$base/core"); } >"$base/two.gz"
+is 'one of two members' "$(decision "$base/two.gz")" 'worker 4711 keep 1'
+gzip -cN "$base/core" >"$base/named.gz"
+is 'one with a name in it' "$(decision "$base/named.gz")" 'worker 4711 keep 1'
+cf replay --import "$base/core" >"$base/out" 2>&1
+id=$(cf list --json | jq -r '.[0].id')
+is 'one of our own' "$(decision "$state/cores/$id.core.gz")" 'worker 4711 keep 1'
+cf dump "$id" -o "$base/dumped"
+holds 'an import keeps every byte' cmp "$base/core" "$base/dumped"
+cf replay --import "$base/two.gz" >"$base/out" 2>&1
+cf dump last -o "$base/dumped"
+holds 'also of a foreign gzip' cmp "$base/core" "$base/dumped"
+is 'why is told' "$(cf replay --why "$base/core" | grep -c 'within the crash loop limit')" 1
+
+# ---- in the order of their times ----
+
+many=()
+for ((i = 0; i < 40; i++)); do many+=("$base/core"); done
+is '40 at one time' "$(cf replay --json --at @1000000 "${many[@]}" 2>/dev/null |
+	jq -rc '[.[] | select(.weight > 0).weight] | join(" ")')" '1 1 1 1 1 1 1 1 10 10 10'
+is 'order is that of the times, not of the arguments' "$(cf replay --json --at @2000 "$base/core" \
+	--at @1000 "$base/core.gz" 2>/dev/null | jq -c '[.[].time]')" '[1000,2000]'
+touch -d @5000 "$base/core"
+is 'without --at it is when the file was changed' \
+	"$(cf replay --json "$base/core" 2>/dev/null | jq '.[0].time')" 5000
+is 'a calendar date is a time' "$(TZ=UTC0 cf replay --json --at '2026-01-02 03:04:05' "$base/core" |
+	jq '.[0].time')" 1767323045
+every_minute=()
+for ((i = 0; i < 20; i++)); do every_minute+=(--at "@$((1000000 + i * 60))" "$base/core"); done
+is 'one a minute is no loop' "$(cf replay --json "${every_minute[@]}" 2>/dev/null |
+	jq -c '[.[].decision] | unique')" '["keep"]'
+is 'nothing of a trial is counted' "$(cf status --json | jq .crashes)" 2
+is 'and no scratch is left' "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'corefold-replay.*' -user "$(id -u)" | wc -l)" 0
+
+# ---- what is no core ----
+
+refused() { # CLAIM FILE
+	try 1 1 "refused: $1" replay -C "$conf" "$2"
+	matches '... by its name' "$err" "$2: ."
+}
+head -c 10000 /dev/urandom >"$base/garbage"
+refused 'garbage' "$base/garbage"
+: >"$base/empty"
+refused 'an empty file' "$base/empty"
+echo '#!/bin/sh' >"$base/script"
+refused 'a script' "$base/script"
+refused 'a program' "$COREFOLD"
+refused 'a directory' "$base/state"
+refused 'a file that is not there' "$base/none"
+mkfifo "$base/fifo"
+refused 'a FIFO' "$base/fifo"
+refused 'a device' /dev/zero
+head -c 40 "$base/core" >"$base/short"
+refused 'half of a header' "$base/short"
+head -c 40 "$base/core.gz" >"$base/short.gz"
+refused 'half of a gzip header' "$base/short.gz"
+gzip -c "$base/garbage" >"$base/garbage.gz"
+refused 'compressed garbage' "$base/garbage.gz"
+{ head -c 100 "$base/core.gz"; head -c 10000 /dev/urandom; } >"$base/broken.gz"
+"$COREFOLD" replay -C "$conf" "$base/broken.gz" >"$base/out" 2>"$base/err"
+holds 'a gzip that breaks off: decided or refused' test $? -le 1
+is '... in at most one line' "$(wc -l <"$base/err")" "$(wc -l <"$base/err" | grep '^[01]$')"
+
+# Cut anywhere, and with any byte changed: never more than a message.
+size=$(stat -c %s "$base/core")
+for ((i = 1; i <= 60; i++)); do
+	head -c $((i * 97 % size)) "$base/core" >"$base/cut"
+	"$COREFOLD" replay -C "$conf" "$base/cut" >"$base/out" 2>"$base/err"
+	status=$?
+	if [ "$status" -gt 1 ] || grep -q 'Sanitizer\|runtime error' "$base/err"; then
+		failed "cut at $((i * 97 % size)): exit status $status"
+	fi
+done
+passed 'a core cut anywhere is no harm'
+seed=${COREFOLD_TEST_SEED:-$RANDOM}
+echo "# seed $seed (COREFOLD_TEST_SEED)"
+RANDOM=$seed
+for ((i = 0; i < 100; i++)); do
+	cp "$base/core" "$base/changed"
+	for _ in 1 2 3; do
+		printf '%b' "\\0$(printf %o $((RANDOM % 256)))" |
+			dd of="$base/changed" bs=1 seek=$((RANDOM % 2048)) conv=notrunc status=none
+	done
+	"$COREFOLD" replay -C "$conf" "$base/changed" >"$base/out" 2>"$base/err"
+	status=$?
+	if [ "$status" -gt 1 ] || grep -q 'Sanitizer\|runtime error' "$base/err"; then
+		failed "changed, round $i: exit status $status"
+	fi
+done
+passed 'a core with bytes changed is no harm'
+
+# One of them bad: the others are decided.
+"$COREFOLD" replay -C "$conf" --json "$base/core" "$base/garbage" "$base/core.gz" \
+	>"$base/out" 2>"$base/err"
+is 'one bad core fails the command' $? 1
+is 'but the others are decided' "$(jq length "$base/out")" 2
+
+try 2 1 'usage: no file' replay -C "$conf"
+try 2 1 'usage: a time that is none' replay -C "$conf" --at noon "$base/core"
+try 1 1 'an import from the future' replay -C "$conf" --import --at @9000000000 "$base/core"
+is 'is not counted' "$(cf status --json | jq .crashes)" 2
+finish
