@@ -288,9 +288,10 @@ static void log_kept(const struct crash *crash)
 		   crash->victim.verified || crash->replayed ? "" : ", identity unverified");
 }
 
-/* The dump's word on who it is of; what /proc said stands or falls with it. */
-static void verify_by_auxv(struct crash *crash)
+/* All that /proc can prove, and the dump's word on it. */
+static void verify(struct crash *crash)
 {
+	victim_complete(&crash->victim, crash->request.uid);
 	if (crash->core_parsed && crash->victim.verified)
 		(void)victim_matches_auxv(&crash->victim, crash->core.auxv,
 					  crash->core.auxv_bytes);
@@ -310,7 +311,7 @@ static bool is_novel(struct crash *crash)
 
 	if (!crash->ticket.may_be_novel || read_head(crash) != 0)
 		return false;
-	verify_by_auxv(crash);
+	verify(crash);
 	hash = analyse_hash(crash);
 	if (hash == 0 || ledger_knows_hash(&crash->ticket, hash))
 		return false;
@@ -328,7 +329,7 @@ int handle_keep(struct crash *crash)
 	int head, r;
 
 	head = read_head(crash);
-	verify_by_auxv(crash);
+	verify(crash);
 	describe(crash);
 	if (head != 0)
 		record_set(&crash->record, "dump_error", json_string(elfcore_strerror(head)));

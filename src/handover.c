@@ -64,9 +64,12 @@ static void fill(const struct crash *crash, struct blob *blob)
 static void set_inherit(const struct blob *blob, int blob_fd, bool inherit)
 {
 	const struct victim *v = &blob->victim;
-	const int fds[] = { v->proc_fd, v->mem_fd,	v->pagemap_fd, v->maps_fd,
-			    blob_fd,	blob->pipe_fd,	blob->dir_fd,  blob->proof_fd,
-			    blob->oom_score_fd, blob->log.kmsg_fd };
+	const int fds[] = {
+		v->proc_fd,	v->mem_fd,	 v->pagemap_fd,	     v->maps_fd,
+		v->status_fd,	v->auxv_fd,	 v->cmdline_fd,	     v->cgroup_fd,
+		blob_fd,	blob->pipe_fd,	 blob->dir_fd,	     blob->proof_fd,
+		blob->oom_score_fd, blob->log.kmsg_fd,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if (fds[i] >= 0)

@@ -126,12 +126,10 @@ struct getopt_tables {
 static void make_tables(const struct command *command, struct getopt_tables *tables)
 {
 	const struct cmd_option *options[OPTIONS_MAX];
-	size_t n = all_options(command, options), used = 1, named = 0;
+	size_t n = all_options(command, options), used = 0, named = 0;
 
-	memset(tables, 0, sizeof(*tables));
-	tables->letters[0] = command->in_order ? '-' : '+';
-	if (!command->in_order)
-		used = 0;
+	if (command->in_order)
+		tables->letters[used++] = '-';
 	for (size_t i = 0; i < n; i++) {
 		const struct cmd_option *o = options[i];
 		bool maybe = o->argument && o->argument[0] == '[';
@@ -152,9 +150,10 @@ static void make_tables(const struct command *command, struct getopt_tables *tab
 
 int cmd_option(struct cmd *cmd, int *ret_status)
 {
-	struct getopt_tables tables;
+	static struct getopt_tables tables; /* a process runs one command */
 
-	make_tables(cmd->command, &tables);
+	if (!tables.letters[0])
+		make_tables(cmd->command, &tables);
 	for (;;) {
 		int letter = getopt_long(cmd->argc, cmd->argv, tables.letters, tables.names,
 					 NULL);

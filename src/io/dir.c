@@ -69,12 +69,14 @@ int dir_open_below(int dir_fd, const char *name, int *ret_fd)
 	_cleanup_close_ int fd = -1;
 	struct stat above, st;
 
-	if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST && errno != EROFS &&
-	    errno != EACCES)
-		return -errno;
 	if (fstat(dir_fd, &above) < 0)
 		return -errno;
 	fd = open_dir(dir_fd, name, &st);
+	if (fd == -ENOENT) {
+		if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		fd = open_dir(dir_fd, name, &st);
+	}
 	if (fd == -ELOOP || fd == -ENOTDIR)
 		return DIR_E_UNSAFE;
 	if (fd < 0)

@@ -56,7 +56,7 @@ static bool pidfd_names(int pidfd, pid_t pid)
 	n = read(fd, text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
 	line = strstr(text, "\nPid:");
-	return !line || strtol(line + 5, NULL, 10) == (long)pid;
+	return line && strtol(line + 5, NULL, 10) == (long)pid;
 }
 
 void victim_open(struct victim *victim, pid_t pid, int pidfd)
@@ -82,7 +82,8 @@ void victim_open(struct victim *victim, pid_t pid, int pidfd)
 	victim->executable[n > 0 ? n : 0] = '\0';
 	victim->modules = mapfiles_open(victim->proc_fd, victim->maps_fd, victim->module);
 	victim->unverified_because[0] = '\0';
-	if (pidfd >= 0 && !pidfd_names(pidfd, pid))
+	victim->by_pidfd = pidfd >= 0 && pidfd_names(pidfd, pid);
+	if (pidfd >= 0 && !victim->by_pidfd)
 		distrust(victim, "the kernel's pidfd names another process");
 }
 
@@ -154,24 +155,35 @@ static const char *check_status(struct victim *victim, uint32_t uid)
 	return NULL;
 }
 
-void victim_read(struct victim *victim, uint32_t uid)
+void victim_complete(struct victim *victim, uint32_t uid)
 {
 	const char *because;
 	size_t n;
 
-	if (victim->proc_fd < 0 || victim->unverified_because[0])
+	if (victim->proc_fd < 0 || victim->status_fd < 0)
 		return;
 	because = check_status(victim, uid);
 	if (because) {
 		distrust(victim, because);
 		return;
 	}
-	victim->cmdline_bytes =
-		read_entry(&victim->cmdline_fd, victim->cmdline, sizeof(victim->cmdline));
 	n = read_entry(&victim->cgroup_fd, victim->cgroup, sizeof(victim->cgroup) - 1);
 	victim->cgroup[n] = '\0';
 	victim->auxv_bytes = read_entry(&victim->auxv_fd, victim->auxv, sizeof(victim->auxv));
 	victim->verified = true;
+}
+
+void victim_read(struct victim *victim, uint32_t uid)
+{
+	if (victim->proc_fd < 0 || victim->unverified_because[0])
+		return;
+	victim->cmdline_bytes =
+		read_entry(&victim->cmdline_fd, victim->cmdline, sizeof(victim->cmdline));
+	/* The kernel's text of /proc/PID/status costs as much as taking the lock. */
+	if (victim->by_pidfd && (victim->cmdline_bytes > 0 || victim->executable[0]))
+		victim->verified = true;
+	else
+		victim_complete(victim, uid);
 }
 
 bool victim_matches_auxv(struct victim *victim, const void *auxv, size_t auxv_bytes)

@@ -36,6 +36,7 @@ struct victim {
 	int cgroup_fd;
 	struct mapfile module[MAPFILES_MAX]; /* files mapped for execution */
 	size_t modules;
+	bool by_pidfd; /* the kernel's pidfd names it */
 	bool verified;
 	char unverified_because[80]; /* "" when verified */
 
@@ -56,8 +57,15 @@ struct victim {
 /* As root: opens what only root may open. pidfd -1: the kernel gave none. Never fails: see verified. */
 void victim_open(struct victim *victim, pid_t pid, int pidfd);
 
-/* After the privileges are gone: reads and checks. `uid` is the kernel's word (%u). */
+/*
+ * After the privileges are gone: reads what names the process. Where the kernel gave a
+ * pidfd that is proof enough to decide; else this checks what victim_complete() checks.
+ * `uid` is the kernel's word (%u).
+ */
 void victim_read(struct victim *victim, uint32_t uid);
+
+/* For a crash that is looked at more closely: reads the rest, checks all. May be called twice. */
+void victim_complete(struct victim *victim, uint32_t uid);
 
 /* Is this (from the dump's NT_AUXV) the same process? Drops all facts if it is not. */
 bool victim_matches_auxv(struct victim *victim, const void *auxv, size_t auxv_bytes);
