@@ -40,7 +40,7 @@ static int open_entry(const struct victim *victim, const char *name)
 /*
  * Does the pidfd still name this pid? Asked after /proc/PID was opened: while the pidfd's
  * process is not reaped its pid cannot have been given to another. The text is the
- * kernel's own. A kernel that tells nothing (no such line) does not count against it.
+ * kernel's own.
  */
 static bool pidfd_names(int pidfd, pid_t pid)
 {
