@@ -261,11 +261,18 @@ static int merge_events(struct ledger *ledger)
 		return r;
 	events = batch.event;
 	for (size_t i = 0; i < batch.n; i++) {
+		const uint64_t consumed_bytes = header->events_bytes;
+		const uint32_t consumed_crc = header->events_crc;
+
 		header->events_bytes = batch.event[i].end_bytes;
 		header->events_crc = batch.event[i].end_crc;
 		r = merge_event(ledger, &batch.event[i]);
-		if (r != 0)
+		if (r != 0) {
+			/* Not counted, so not consumed by whatever is written next. */
+			header->events_bytes = consumed_bytes;
+			header->events_crc = consumed_crc;
 			return r;
+		}
 	}
 	if (batch.n > 0)
 		events_trim(ledger->dir_fd, header->events_bytes);
@@ -315,9 +322,15 @@ static int bring_up_to_date(struct ledger *ledger, const struct clock_reading *n
 		return r;
 	advance(ledger, now);
 	r = merge_events(ledger);
-	if (r == 0 || r == -EAGAIN)
-		r = reclaim(ledger);
-	return r;
+	if (r == 0)
+		return reclaim(ledger);
+	if (r != -EAGAIN)
+		return r;
+	/* No free entry: those of dead handlers first. Events that find none then wait. */
+	r = reclaim(ledger);
+	if (r == 0)
+		r = merge_events(ledger);
+	return r == -EAGAIN ? 0 : r;
 }
 
 /* The old file has been set aside: a new one. */
@@ -752,9 +765,17 @@ static int take_evicted(struct ledger *ledger, struct ledger_ticket *ticket)
 	r = take_entry(ledger, ticket->id, ticket->weight, STATE_NO_SLOT, &ticket->inflight);
 	if (r != 0)
 		return -EAGAIN;
+	(void)snprintf(ticket->process, sizeof(ticket->process), LEDGER_EVICTED);
 	totals->in_flight += totals->evicted;
 	totals->evicted = 0;
-	return state_write(ledger->state, 0, NULL, ticket->inflight, true);
+	r = state_write(ledger->state, 0, NULL, ticket->inflight, true);
+	if (r != 0)
+		return r;
+	append_counters(ledger,
+			&(struct counters_event){ .reserved_id = ticket->id,
+						  .reserved_weight = ticket->weight },
+			true);
+	return 0;
 }
 
 static int take_slot(struct ledger *ledger, struct ledger_ticket *ticket)
