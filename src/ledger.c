@@ -237,6 +237,10 @@ static int merge_event(struct ledger *ledger, const struct event *event)
 		return -EAGAIN; /* no free entry: stays in the file */
 	}
 	line.slot = &slot;
+	if (event->kept) {
+		line.reserved_id = event->id;
+		line.reserved_weight = 1;
+	}
 	r = state_write(state, index, &slot, entry, false);
 	if (r == 0)
 		append_counters(ledger, &line, false);

@@ -28,6 +28,9 @@
 /* Unwinding costs: a process gets so many tries a second to show something new. */
 #define LEDGER_PROBES_PER_SECOND 4
 
+/* Stands for evicted processes in the record that carries their weight. */
+#define LEDGER_EVICTED "(evicted)"
+
 enum {
 	LEDGER_E_BUSY = STATE_E_BUSY,
 	LEDGER_E_FOLD = 16,

@@ -18,18 +18,25 @@
 #include <string.h>
 
 #include "core/record.h"
+#include "io/cleanup.h"
 #include "io/counters.h"
+#include "io/events.h"
 #include "io/store.h"
+#include "ledger.h"
 #include "policy/units.h"
 
 struct rebuild {
 	struct state *state;
+	const struct clock_reading *now;
 	int store_fd;
 	json_t *totals; /* newest line, NULL if none */
 	json_t *processes; /* by key: newest object */
 	json_t *reserved; /* by id: keeps not known to have ended */
 	json_t *stored; /* by key: {uid, process, weight, kept} over the records */
+	json_t *unmerged; /* by id: events that are still to be merged, which counts them */
+	uint64_t evicted_weight; /* in records of evicted processes */
 	uint64_t sequence;
+	int failed; /* -errno */
 };
 
 static uint64_t number(const json_t *object, const char *key)
@@ -61,6 +68,8 @@ static bool take_line(void *userdata, const json_t *line, unsigned int line_numb
 	(void)line_number;
 	json_decref(rebuild->totals);
 	rebuild->totals = json_deep_copy(line);
+	if (!rebuild->totals)
+		rebuild->failed = -ENOMEM;
 	json_array_foreach(json_object_get(line, "processes"), i, entry) {
 		char key[NAME_SIZE + 24];
 
@@ -70,7 +79,7 @@ static bool take_line(void *userdata, const json_t *line, unsigned int line_numb
 	json_array_foreach(json_object_get(line, "reserved"), i, entry)
 		(void)json_object_set(rebuild->reserved, text(entry, "id"), entry);
 	(void)json_object_del(rebuild->reserved, text(line, "settled"));
-	return true;
+	return rebuild->failed == 0;
 }
 
 static void take_sequence(struct rebuild *rebuild, const char *id)
@@ -83,14 +92,23 @@ static void take_sequence(struct rebuild *rebuild, const char *id)
 		rebuild->sequence = sequence;
 }
 
-static void take_record(struct rebuild *rebuild, const char *id)
+/* What the tick writes for processes that had to leave. */
+static bool is_of_evicted(const json_t *record)
+{
+	return number(record, "uid") == 0 &&
+	       strcmp(text(record, "process"), LEDGER_EVICTED) == 0 &&
+	       strcmp(text(record, "decision"), record_decision_name(RECORD_FOLDED)) == 0;
+}
+
+static void add_record(struct rebuild *rebuild, const json_t *record)
 {
 	char key[NAME_SIZE + 24];
-	json_t *record, *sum;
+	json_t *sum;
 
-	take_sequence(rebuild, id);
-	if (store_read_record(rebuild->store_fd, id, &record) < 0)
+	if (is_of_evicted(record)) {
+		rebuild->evicted_weight += number(record, "weight");
 		return;
+	}
 	make_key(record, key);
 	sum = json_object_get(rebuild->stored, key);
 	if (!sum) {
@@ -103,23 +121,76 @@ static void take_record(struct rebuild *rebuild, const char *id)
 		sum, "weight",
 		json_integer((json_int_t)(number(sum, "weight") + number(record, "weight"))));
 	(void)json_object_set_new(sum, "kept", json_integer((json_int_t)number(sum, "kept") + 1));
+}
+
+/*
+ * Trouble of this process or this moment, and not of the file: what it hides may be there
+ * the next time, so the rebuild is left to whoever comes then.
+ */
+static bool passing(int r)
+{
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EINTR || r == -EAGAIN;
+}
+
+static int take_record(struct rebuild *rebuild, const char *id)
+{
+	json_t *record;
+	int r;
+
+	take_sequence(rebuild, id);
+	if (json_object_get(rebuild->unmerged, id))
+		return 0;
+	r = store_read_record(rebuild->store_fd, id, &record);
+	if (r < 0)
+		return passing(r) ? r : 0;
+	add_record(rebuild, record);
 	json_decref(record);
+	return 0;
+}
+
+static int take_records(struct rebuild *rebuild)
+{
+	char **ids;
+	size_t n;
+	int r;
+
+	r = store_list(rebuild->store_fd, &ids, &n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = take_record(rebuild, ids[i]);
+	store_free_ids(ids, n);
+	return r;
+}
+
+/* Events are merged after the rebuild: those that had been must not be merged again. */
+static int take_events(struct rebuild *rebuild, int dir_fd)
+{
+	struct state_header *header = &rebuild->state->header;
+	_cleanup_free_ struct event *events = NULL;
+	struct events_batch batch;
+	int r;
+
+	header->events_bytes = number(rebuild->totals, "events_bytes");
+	header->events_crc = (uint32_t)number(rebuild->totals, "events_crc");
+	r = events_read(dir_fd, header->events_bytes, header->events_crc, &batch);
+	if (r < 0)
+		return passing(r) ? r : 0;
+	events = batch.event;
+	for (size_t i = 0; i < batch.n; i++)
+		(void)json_object_set_new(rebuild->unmerged, events[i].id, json_true());
+	return 0;
 }
 
 static int gather(struct rebuild *rebuild, int dir_fd)
 {
-	char **ids;
-	size_t n;
-	int r, listed;
+	int r;
 
 	r = counters_read(dir_fd, take_line, NULL, rebuild);
-	listed = store_list(rebuild->store_fd, &ids, &n);
-	if (listed < 0)
-		return r < 0 && r != -ENOENT ? r : 0;
-	for (size_t i = 0; i < n; i++)
-		take_record(rebuild, ids[i]);
-	store_free_ids(ids, n);
-	return 0;
+	if (rebuild->failed < 0 || passing(r))
+		return rebuild->failed ?: r;
+	r = take_events(rebuild, dir_fd);
+	return r == 0 ? take_records(rebuild) : r;
 }
 
 /* ---- putting it back ---- */
@@ -150,18 +221,41 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static void fill_account(struct rebuild *rebuild, const char *key, const json_t *counted,
 			 struct account *account)
 {
 	const json_t *stored = json_object_get(rebuild->stored, key);
 	uint64_t late_kept, late = reserved_and_stored(rebuild, key, &late_kept);
 
+	/* A keep whose end no line tells (the disk was full) is in kept_weight already. */
+	late = smaller(late, number(counted, "in_flight"));
+	late_kept = late > 0 ? late_kept : 0;
 	account->kept_weight = larger(number(counted, "kept_weight") + late,
 				      number(stored, "weight"));
 	account->kept = larger(number(counted, "kept") + late_kept, number(stored, "kept"));
 	account->crashes = larger(number(counted, "crashes"), account->kept_weight);
 	account->folded = number(counted, "folded");
 	account->throttle.pending = account->crashes - account->kept_weight;
+}
+
+/* Seconds of a file that may be damaged: far away is far enough. */
+static int64_t seconds_ns(uint64_t seconds)
+{
+	return (int64_t)smaller(seconds, INT64_MAX / 4 / NS_PER_SEC) * NS_PER_SEC;
+}
+
+/* The last crash as the new file's clock has it, never ahead of it. */
+static int64_t on_time_of(const struct rebuild *rebuild, int64_t wall_ns)
+{
+	const struct clock_state *clock = &rebuild->state->header.clock;
+	int64_t ns = clock_on_time_of_wall(clock, rebuild->now, wall_ns);
+
+	return ns < clock->on_time_ns && wall_ns > 0 ? ns : clock->on_time_ns;
 }
 
 static int put_process(struct rebuild *rebuild, const char *key, const json_t *object)
@@ -176,8 +270,8 @@ static int put_process(struct rebuild *rebuild, const char *key, const json_t *o
 	if (r != 0)
 		return r < 0 ? r : -EIO;
 	fill_account(rebuild, key, json_object_get(rebuild->processes, key), &slot.account);
-	slot.last_ns = state->header.clock.on_time_ns;
-	slot.last_wall_ns = (int64_t)number(object, "last_time") * NS_PER_SEC;
+	slot.last_wall_ns = seconds_ns(number(object, "last_time"));
+	slot.last_ns = on_time_of(rebuild, slot.last_wall_ns);
 	r = state_write(state, index, &slot, STATE_INFLIGHT, false);
 	return r > 0 ? -EIO : r;
 }
@@ -201,6 +295,31 @@ static int put_processes(struct rebuild *rebuild)
 			return r;
 	}
 	return 0;
+}
+
+/* A tick was about to write a record for evicted processes. */
+static int put_evicted_in_flight(struct rebuild *rebuild, const char *id, uint64_t weight)
+{
+	struct state *state = rebuild->state;
+	struct totals *totals = &state->header.totals;
+	uint32_t index;
+	int r;
+
+	if (totals->evicted < weight || state_inflight_take(state, &index) != 0)
+		return 0; /* stays evicted */
+	state->inflight[index] = (struct state_inflight){
+		.weight = weight,
+		.since_ns = state->header.clock.on_time_ns,
+		.slot = STATE_NO_SLOT,
+		.orphan = true,
+	};
+	(void)snprintf(state->inflight[index].id, STATE_ID_SIZE, "%s", id);
+	state->header.inflight_used++;
+	totals->evicted -= weight;
+	totals->in_flight += weight;
+	r = state_write(state, 0, NULL, index, false);
+	state_inflight_release(state, index);
+	return r;
 }
 
 /*
@@ -240,26 +359,96 @@ static int put_reserved(struct rebuild *rebuild)
 
 		if (!store_is_id(id) || store_has(rebuild->store_fd, id, STORE_RECORD_SUFFIX))
 			continue;
-		r = put_in_flight(rebuild, id, object);
+		r = text(object, "process")[0] ?
+			    put_in_flight(rebuild, id, object) :
+			    put_evicted_in_flight(rebuild, id, number(object, "weight"));
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* Processes that had been evicted are in the old totals only. */
-static void raise_totals(struct totals *totals, const json_t *line)
+/* The process with pending weight that crashed longest ago. STATE_E_NONE when there is none. */
+static int find_oldest_pending(struct state *state, uint32_t *ret_index,
+			       struct state_slot *ret_slot)
 {
-	uint64_t accounted;
+	bool found = false;
 
-	totals->crashes = larger(totals->crashes, number(line, "crashes"));
+	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
+		struct state_slot slot;
+		int r;
+
+		if (!state->place[i].used)
+			continue;
+		r = state_read_slot(state, i, &slot);
+		if (r != 0)
+			return r;
+		if (slot.account.throttle.pending == 0 ||
+		    (found && slot.last_ns >= ret_slot->last_ns))
+			continue;
+		found = true;
+		*ret_index = i;
+		*ret_slot = slot;
+	}
+	return found ? 0 : STATE_E_NONE;
+}
+
+/*
+ * Weight of evicted processes that records carry is still pending in the last object of
+ * each, which is older than its eviction. It is kept, and theirs are the oldest.
+ */
+static int keep_oldest_pending(struct rebuild *rebuild, uint64_t weight)
+{
+	while (weight > 0) {
+		struct state_slot slot;
+		uint64_t part;
+		uint32_t index;
+		int r;
+
+		r = find_oldest_pending(rebuild->state, &index, &slot);
+		if (r == STATE_E_NONE)
+			return 0;
+		if (r != 0)
+			return r;
+		part = smaller(weight, slot.account.throttle.pending);
+		slot.account.throttle.pending -= part;
+		slot.account.kept_weight += part;
+		weight -= part;
+		r = state_write(rebuild->state, index, &slot, STATE_INFLIGHT, false);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+/*
+ * The last line's totals know of processes that no line and no record names any more; what
+ * of their crashes no record stands for is evicted.
+ */
+static int raise_totals(struct rebuild *rebuild)
+{
+	struct totals *totals = &rebuild->state->header.totals;
+	const json_t *line = rebuild->totals;
+	uint64_t crashes = larger(totals->crashes, number(line, "crashes"));
+	uint64_t kept_weight = larger(totals->kept_weight + rebuild->evicted_weight,
+				      number(line, "kept_weight"));
+	/* What may be behind it besides: processes not named, and those evicted just now again. */
+	uint64_t others = crashes - totals->crashes + totals->evicted;
+	uint64_t hidden = kept_weight - totals->kept_weight, accounted;
+	int r = 0;
+
+	if (hidden > others)
+		r = keep_oldest_pending(rebuild, hidden - others);
+	if (r != 0)
+		return r;
 	totals->folded = larger(totals->folded, number(line, "folded"));
 	totals->kept = larger(totals->kept, number(line, "kept"));
-	totals->kept_weight = larger(totals->kept_weight, number(line, "kept_weight"));
+	totals->kept_weight = larger(totals->kept_weight, kept_weight);
 	totals->unseen = number(line, "unseen");
 	accounted = totals->kept_weight + totals->pending + totals->in_flight;
-	totals->crashes = larger(totals->crashes, accounted);
+	totals->crashes = larger(crashes, accounted);
 	totals->evicted = totals->crashes - accounted;
+	return 0;
 }
 
 static void put_clock(struct state_header *header, const json_t *line,
@@ -268,8 +457,8 @@ static void put_clock(struct state_header *header, const json_t *line,
 	struct clock_state *clock = &header->clock;
 	int64_t covered_ns;
 
-	clock->on_time_ns = (int64_t)number(line, "on_time_seconds") * NS_PER_SEC;
-	clock->uncovered_ns = (int64_t)number(line, "uncovered_seconds") * NS_PER_SEC;
+	clock->on_time_ns = seconds_ns(number(line, "on_time_seconds"));
+	clock->uncovered_ns = seconds_ns(number(line, "uncovered_seconds"));
 	clock->boots = number(line, "boots");
 	clock->started = true;
 	clock->covered = true;
@@ -292,10 +481,11 @@ static int put_back(struct rebuild *rebuild, const struct clock_reading *now)
 	header->sequence = larger(rebuild->sequence, number(rebuild->totals, "sequence"));
 	r = put_processes(rebuild);
 	if (r == 0)
+		r = raise_totals(rebuild);
+	if (r == 0)
 		r = put_reserved(rebuild);
-	if (r < 0)
-		return r;
-	raise_totals(&header->totals, rebuild->totals);
+	if (r != 0)
+		return r > 0 ? -EIO : r;
 	header->complete = true;
 	r = state_write(rebuild->state, 0, NULL, STATE_INFLIGHT, true);
 	return r > 0 ? -EIO : r;
@@ -305,10 +495,12 @@ int rebuild_state(struct state *state, int dir_fd, int store_fd,
 		  const struct clock_reading *now, bool *ret_found)
 {
 	struct rebuild rebuild = { .state = state,
+				   .now = now,
 				   .store_fd = store_fd,
 				   .processes = json_object(),
 				   .reserved = json_object(),
-				   .stored = json_object() };
+				   .stored = json_object(),
+				   .unmerged = json_object() };
 	int r;
 
 	r = gather(&rebuild, dir_fd);
@@ -320,5 +512,6 @@ int rebuild_state(struct state *state, int dir_fd, int store_fd,
 	json_decref(rebuild.processes);
 	json_decref(rebuild.reserved);
 	json_decref(rebuild.stored);
+	json_decref(rebuild.unmerged);
 	return r;
 }

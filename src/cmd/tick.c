@@ -26,7 +26,6 @@
 #define FOLDED_MAX 64
 /* No handler runs longer than its deadline, so what is older is nobody's. */
 #define LITTER_S 900
-#define EVICTED_NAME "(evicted)"
 
 struct folded {
 	struct ledger_ticket ticket;
@@ -61,8 +60,6 @@ static int take_overdue(struct ledger *ledger, struct folded *folded, size_t *n)
 	int r;
 
 	r = take(ledger, STATE_NO_SLOT, ledger->now.wall_ns, folded, n);
-	if (*n > 0)
-		(void)snprintf(folded[0].ticket.process, NAME_SIZE, EVICTED_NAME);
 	for (uint32_t i = 0; r == 0 && i < STATE_SLOTS && *n < FOLDED_MAX; i++) {
 		struct state_slot slot;
 

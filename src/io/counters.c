@@ -68,6 +68,11 @@ static json_t *line_object(const struct state_header *header, const struct total
 
 	if (!line)
 		return NULL;
+	if (header->events_bytes > 0) {
+		(void)json_object_set_new(line, "events_bytes",
+					  json_integer((json_int_t)header->events_bytes));
+		(void)json_object_set_new(line, "events_crc", json_integer(header->events_crc));
+	}
 	if (event->slot)
 		(void)json_object_set_new(line, "processes",
 					  json_pack("[o]", process_object(event->slot)));
@@ -155,15 +160,20 @@ static int read_lines(int dir_fd, counters_each *each, counters_bad *bad, void *
 		return -ENOMEM;
 	}
 	for (unsigned int line = 1;; line++) {
-		ssize_t n = getline(&text, &size, file);
+		ssize_t n = (errno = 0, getline(&text, &size, file));
+		json_error_t error;
 		const char *why;
 		json_t *object;
 		bool more = true;
 
+		if (n <= 0 && errno)
+			return -errno; /* also of no memory, which is no error of the file */
 		if (n <= 0 || text[n - 1] != '\n')
 			break; /* the end, or a torn last line */
 		bytes += (uint64_t)n;
-		object = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
+		object = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &error);
+		if (!object && json_error_code(&error) == json_error_out_of_memory)
+			return -ENOMEM;
 		why = object ? check_line(object) : "not JSON";
 		if (!why)
 			more = each(userdata, object, line);
@@ -174,7 +184,7 @@ static int read_lines(int dir_fd, counters_each *each, counters_bad *bad, void *
 			break;
 	}
 	*ret_bytes = bytes;
-	return ferror(file) ? -EIO : 0;
+	return 0;
 }
 
 int counters_read(int dir_fd, counters_each *each, counters_bad *bad, void *userdata)

@@ -114,6 +114,7 @@ int store_read_record(int store_fd, const char *id, json_t **ret_record)
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *text = NULL;
 	char name[NAME_MAX];
+	json_error_t error;
 	size_t bytes;
 	json_t *record;
 	int r;
@@ -124,9 +125,9 @@ int store_read_record(int store_fd, const char *id, json_t **ret_record)
 		r = dir_read_fd(fd, RECORD_MAX_BYTES, &text, &bytes);
 	if (r != 0)
 		return r < 0 ? r : -EINVAL;
-	record = json_loadb(text, bytes, 0, NULL);
+	record = json_loadb(text, bytes, 0, &error);
 	if (!record)
-		return -EINVAL;
+		return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EINVAL;
 	*ret_record = record;
 	return 0;
 }

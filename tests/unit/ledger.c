@@ -11,8 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/record.h"
 #include "io/events.h"
 #include "io/store.h"
+#include "settle.h"
 #include "unit.h"
 
 static struct config config;
@@ -56,6 +58,34 @@ static struct ledger_ticket crash(struct ledger *ledger, uint32_t uid, const cha
 	return ticket;
 }
 
+static void put_record(struct ledger *ledger, const struct ledger_ticket *ticket)
+{
+	struct record record = RECORD_NULL;
+	json_t *json;
+
+	memcpy(record.id, ticket->id, sizeof(record.id));
+	memcpy(record.process, ticket->process, sizeof(record.process));
+	record.uid = ticket->uid;
+	record.weight = ticket->weight;
+	record.decision = ticket->decision == THROTTLE_FOLD ? RECORD_FOLDED : RECORD_KEEP;
+	json = record_to_json(&record);
+	ck_assert_int_eq(store_put_record(ledger->store_fd, record.id, json), 0);
+	json_decref(json);
+}
+
+/* Decides, and keeps what is to be kept. */
+static void crash_and_keep(struct ledger *ledger, uint32_t uid, const char *process,
+			   int64_t seconds)
+{
+	const struct ledger_ticket ticket = crash(ledger, uid, process, seconds);
+	const struct clock_reading now = now_at(seconds);
+
+	if (ticket.decision == THROTTLE_FOLD)
+		return;
+	put_record(ledger, &ticket);
+	ck_assert_int_eq(ledger_commit(ledger, &ticket, &now), 0);
+}
+
 static uint64_t weight_of_records(int store_fd)
 {
 	uint64_t weight = 0;
@@ -94,6 +124,11 @@ static const char *sums(struct ledger *ledger, int64_t seconds)
 	return text;
 }
 
+static void damage(int dir_fd)
+{
+	unit_write_file(dir_fd, STATE_FILE, "damaged", 7);
+}
+
 /* ---- events ---- */
 
 static void append_event(int dir_fd, const char *id, const char *process)
@@ -126,11 +161,143 @@ START_TEST(an_event_without_a_free_entry_waits)
 }
 END_TEST
 
+/* ---- rebuilding ---- */
+
+static struct ledger_ticket take_evicted(struct ledger *ledger, int64_t seconds)
+{
+	struct ledger_ticket ticket;
+
+	lock(ledger, seconds);
+	ck_assert_int_eq(ledger_take_pending(ledger, STATE_NO_SLOT, &ticket), 0);
+	ledger_unlock(ledger);
+	return ticket;
+}
+
+/* More processes than there are places, each with one fold. */
+static struct ledger with_evicted(int dir_fd)
+{
+	struct ledger ledger = open_ledger(dir_fd);
+
+	config.throttle.limit = 0;
+	for (int i = 0; i < STATE_SLOTS + 76; i++) {
+		char process[NAME_SIZE];
+
+		(void)snprintf(process, sizeof(process), "process%d", i);
+		crash_and_keep(&ledger, 1, process, i);
+	}
+	return ledger;
+}
+
+START_TEST(evicted_weight_in_a_record_is_not_pending_again)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = with_evicted(dir_fd);
+	const struct clock_reading now = now_at(2000);
+	struct ledger_ticket ticket;
+
+	ck_assert_str_eq(sums(&ledger, 2000), "1100 0 1024 0 76");
+	ticket = take_evicted(&ledger, 2000);
+	put_record(&ledger, &ticket);
+	ck_assert_int_eq(ledger_commit(&ledger, &ticket, &now), 0);
+	ck_assert_str_eq(sums(&ledger, 2000), "1100 76 1024 0 0");
+	ledger_done(&ledger);
+	damage(dir_fd);
+	ledger = open_ledger(dir_fd);
+	ck_assert_str_eq(sums(&ledger, 2001), "1100 76 1024 0 0");
+	ledger_done(&ledger);
+}
+END_TEST
+
+START_TEST(evicted_weight_on_its_way_is_settled_after_a_rebuild)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = with_evicted(dir_fd), later = open_ledger(dir_fd);
+	struct ledger_ticket ticket = take_evicted(&ledger, 2000);
+	const struct clock_reading now = now_at(2002);
+
+	damage(dir_fd);
+	config.throttle.limit = 0;
+	ck_assert_str_eq(sums(&later, 2001), "1100 0 1024 76 0");
+	put_record(&ledger, &ticket);
+	ck_assert_int_eq(ledger_commit(&ledger, &ticket, &now), 0);
+	ledger_done(&ledger);
+	ck_assert_str_eq(sums(&later, 2002), "1100 76 1024 0 0");
+	ledger_done(&later);
+}
+END_TEST
+
+/* The line that told of a keep's end is lost, those that came after it are not. */
+START_TEST(a_keep_whose_end_no_line_tells_counts_once)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+	char *text, *last;
+	size_t n;
+
+	crash_and_keep(&ledger, 1, "p", 0);
+	ledger_done(&ledger);
+	text = unit_read_file(dir_fd, "counters", &n);
+	last = strstr(text, ",\"settled\"");
+	ck_assert_ptr_nonnull(last);
+	unit_write_file(dir_fd, "counters", text, (size_t)(last - text));
+	unit_append_file(dir_fd, "counters", "}\n");
+	damage(dir_fd);
+	ledger = open_ledger(dir_fd);
+	ck_assert_str_eq(sums(&ledger, 1), "1 1 0 0 0");
+	ledger_done(&ledger);
+}
+END_TEST
+
+START_TEST(a_record_whose_event_is_still_to_be_merged_counts_once)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+	struct ledger_ticket ticket = { .weight = 1, .process = "p",
+					.id = "20231114T221320-b0000001" };
+
+	crash_and_keep(&ledger, 0, "p", 0);
+	append_event(dir_fd, ticket.id, "p");
+	put_record(&ledger, &ticket);
+	ledger_done(&ledger);
+	damage(dir_fd);
+	ledger = open_ledger(dir_fd);
+	ck_assert_str_eq(sums(&ledger, 1), "2 2 0 0 0");
+	ledger_done(&ledger);
+}
+END_TEST
+
+/* The merger was killed before it could empty the file. */
+START_TEST(events_that_were_merged_are_not_merged_by_a_rebuild)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+	char *events;
+	size_t n;
+
+	append_event(dir_fd, "20231114T221320-b0000001", "p");
+	events = unit_read_file(dir_fd, "events", &n);
+	lock(&ledger, 0);
+	ledger_unlock(&ledger);
+	unit_write_file(dir_fd, "events", events, n);
+	ledger_done(&ledger);
+	damage(dir_fd);
+	ledger = open_ledger(dir_fd);
+	ck_assert_str_eq(sums(&ledger, 1), "1 0 0 1 0");
+	ledger_done(&ledger);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ledger");
 	TCase *events = unit_case(suite, "events");
+	TCase *rebuild = unit_case(suite, "rebuild");
 
 	tcase_add_test(events, an_event_without_a_free_entry_waits);
+	tcase_add_test(rebuild, evicted_weight_in_a_record_is_not_pending_again);
+	tcase_add_test(rebuild, evicted_weight_on_its_way_is_settled_after_a_rebuild);
+	tcase_add_test(rebuild, a_keep_whose_end_no_line_tells_counts_once);
+	tcase_add_test(rebuild, a_record_whose_event_is_still_to_be_merged_counts_once);
+	tcase_add_test(rebuild, events_that_were_merged_are_not_merged_by_a_rebuild);
 	return unit_main(suite);
 }
