@@ -17,6 +17,7 @@
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/counters.h"
+#include "io/dir.h"
 #include "io/store.h"
 #include "policy/units.h"
 #include "quota.h"
@@ -182,6 +183,8 @@ static int tick_run(struct cmd *cmd)
 		status = shorten_counters(cmd, &ledger);
 	if (status == CMD_DONE) {
 		store_clean(ledger.store_fd, ledger.now.wall_ns / NS_PER_SEC, LITTER_S);
+		dir_clean(ledger.dir_fd, STATE_TEMP_PREFIX, ledger.now.wall_ns / NS_PER_SEC,
+			  LITTER_S);
 		(void)quota_apply(ledger.store_fd, &cmd->config, ledger.now.wall_ns);
 	}
 	ledger_done(&ledger);

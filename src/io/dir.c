@@ -2,6 +2,7 @@
 
 #include "io/dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -153,6 +154,27 @@ int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes)
 	text = NULL;
 	*ret_bytes = used;
 	return 0;
+}
+
+void dir_clean(int dir_fd, const char *prefix, int64_t wall_seconds, int64_t age_seconds)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (!dir) {
+		cleanup_close(&fd);
+		return;
+	}
+	while ((entry = readdir(dir))) {
+		struct stat st;
+
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+		    fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    wall_seconds - st.st_mtime >= age_seconds)
+			(void)unlinkat(dir_fd, entry->d_name, 0);
+	}
+	(void)closedir(dir);
 }
 
 int dir_write_all(int fd, const void *bytes, size_t n)

@@ -33,6 +33,9 @@ int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd);
 /* Reads a whole regular file, at most max_bytes, with a NUL behind it. The caller frees. */
 int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes);
 
+/* Removes files whose name begins so and that nobody wrote to for that long. Best effort. */
+void dir_clean(int dir_fd, const char *prefix, int64_t wall_seconds, int64_t age_seconds);
+
 /* Writes all or fails; short writes and EINTR are dealt with. */
 int dir_write_all(int fd, const void *bytes, size_t n);
 

@@ -168,11 +168,10 @@ static int make_file(int dir_fd)
 	char name[64];
 	int r;
 
-	(void)snprintf(name, sizeof(name), ".throttle.%d", (int)getpid());
+	(void)snprintf(name, sizeof(name), STATE_TEMP_PREFIX "%d", (int)getpid());
 	r = dir_open_file(dir_fd, name, O_RDWR | O_CREAT | O_TRUNC, &fd);
-	if (r != 0)
-		return r;
-	r = fill_new(fd);
+	if (r == 0)
+		r = fill_new(fd);
 	if (r == 0)
 		r = publish(dir_fd, name);
 	(void)unlinkat(dir_fd, name, 0); /* gone already if ours won */

@@ -29,6 +29,7 @@
 #include "policy/name.h"
 
 #define STATE_FILE "throttle"
+#define STATE_TEMP_PREFIX ".throttle." /* a new one being made; litter if its maker was killed */
 #define STATE_SLOTS 1024
 #define STATE_INFLIGHT 256 /* as many as core_pipe_limit lets handlers run */
 #define STATE_HASHES 32 /* cheap hashes of known crashes per process */
