@@ -172,8 +172,7 @@ static int reclaim(struct ledger *ledger)
 
 	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++) {
 		struct state_inflight *entry = &state->inflight[i];
-		bool stored;
-		int r;
+		int stored, r;
 
 		if (!entry->id[0] || state->mine[i])
 			continue;
@@ -181,7 +180,7 @@ static int reclaim(struct ledger *ledger)
 		if (!entry->orphan && !abandoned(ledger, i))
 			continue;
 		stored = store_has(ledger->store_fd, entry->id, STORE_RECORD_SUFFIX);
-		if (!stored && !abandoned(ledger, i))
+		if (stored < 0 || (!stored && !abandoned(ledger, i)))
 			continue;
 		r = settle_entry(ledger, i, stored ? OUTCOME_KEPT : OUTCOME_GIVEN_BACK, NULL);
 		if (r != 0)

@@ -163,6 +163,25 @@ static int take_records(struct rebuild *rebuild)
 	return r;
 }
 
+/* Keeps that had begun: which of them have a record by now? */
+static int look_for_reserved(struct rebuild *rebuild)
+{
+	const char *id;
+	json_t *object;
+
+	json_object_foreach(rebuild->reserved, id, object) {
+		int stored = store_is_id(id) ?
+				     store_has(rebuild->store_fd, id, STORE_RECORD_SUFFIX) :
+				     0;
+
+		if (stored < 0)
+			return stored;
+		if (json_object_set_new(object, "stored", json_boolean(stored)) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 /* Events are merged after the rebuild: those that had been must not be merged again. */
 static int take_events(struct rebuild *rebuild, int dir_fd)
 {
@@ -190,6 +209,8 @@ static int gather(struct rebuild *rebuild, int dir_fd)
 	if (rebuild->failed < 0 || passing(r))
 		return rebuild->failed ?: r;
 	r = take_events(rebuild, dir_fd);
+	if (r == 0)
+		r = look_for_reserved(rebuild);
 	return r == 0 ? take_records(rebuild) : r;
 }
 
@@ -207,8 +228,7 @@ static uint64_t reserved_and_stored(struct rebuild *rebuild, const char *key, ui
 		char entry_key[NAME_SIZE + 24];
 
 		make_key(entry, entry_key);
-		if (strcmp(entry_key, key) != 0 || !store_is_id(id) ||
-		    !store_has(rebuild->store_fd, id, STORE_RECORD_SUFFIX))
+		if (strcmp(entry_key, key) != 0 || !json_is_true(json_object_get(entry, "stored")))
 			continue;
 		weight += number(entry, "weight");
 		(*ret_kept)++;
@@ -357,7 +377,7 @@ static int put_reserved(struct rebuild *rebuild)
 	json_object_foreach(rebuild->reserved, id, object) {
 		int r;
 
-		if (!store_is_id(id) || store_has(rebuild->store_fd, id, STORE_RECORD_SUFFIX))
+		if (!store_is_id(id) || json_is_true(json_object_get(object, "stored")))
 			continue;
 		r = text(object, "process")[0] ?
 			    put_in_flight(rebuild, id, object) :

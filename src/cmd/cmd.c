@@ -357,7 +357,7 @@ json_t *cmd_read_record(int store_fd, const char *id)
 		return NULL;
 	capture = json_string_value(json_object_get(record, "capture"));
 	if (capture && strcmp(capture, "none") != 0 &&
-	    !store_has(store_fd, id, STORE_CORE_SUFFIX)) {
+	    store_has(store_fd, id, STORE_CORE_SUFFIX) == 0) {
 		(void)json_object_set_new(record, "capture", json_string("none"));
 		(void)json_object_set_new(record, "capture_reason",
 					  json_string("the core was removed to make room"));

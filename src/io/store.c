@@ -140,12 +140,14 @@ int store_open_core(int store_fd, const char *id, int *ret_fd)
 	return dir_open_file(store_fd, name, O_RDONLY, ret_fd);
 }
 
-bool store_has(int store_fd, const char *id, const char *suffix)
+int store_has(int store_fd, const char *id, const char *suffix)
 {
 	char name[NAME_MAX];
 
 	file_name(id, suffix, name);
-	return faccessat(store_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	if (faccessat(store_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
 }
 
 void store_remove(int store_fd, const char *id, const char *suffix)
@@ -251,7 +253,7 @@ static bool is_litter(int store_fd, const char *name)
 	if (strncmp(name, TEMP_PREFIX, strlen(TEMP_PREFIX)) == 0)
 		return true;
 	return split_name(name, STORE_CORE_SUFFIX, id) &&
-	       !store_has(store_fd, id, STORE_RECORD_SUFFIX);
+	       store_has(store_fd, id, STORE_RECORD_SUFFIX) == 0;
 }
 
 void store_clean(int store_fd, int64_t wall_seconds, int64_t age_seconds)

@@ -39,7 +39,8 @@ int store_sync(int store_fd);
 int store_put_record(int store_fd, const char *id, const json_t *record);
 int store_read_record(int store_fd, const char *id, json_t **ret_record);
 int store_open_core(int store_fd, const char *id, int *ret_fd);
-bool store_has(int store_fd, const char *id, const char *suffix);
+/* 1 or 0; -errno when it cannot be told, which nobody may take for 0. */
+int store_has(int store_fd, const char *id, const char *suffix);
 void store_remove(int store_fd, const char *id, const char *suffix);
 
 /* Ids that have a record, sorted by time. Freed with store_free_ids(). */
