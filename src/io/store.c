@@ -48,12 +48,25 @@ int store_begin(int store_fd, struct store_file *file)
 	return dir_open_file(store_fd, file->temp, O_RDWR | O_CREAT | O_EXCL, &file->fd);
 }
 
+/*
+ * Renamed and not linked: a file killed between its two names would look like a planted one
+ * to every reader.
+ */
+static int name_temp(int store_fd, const char *temp, const char *name)
+{
+	if (renameat2(store_fd, temp, store_fd, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	return linkat(store_fd, temp, store_fd, name, 0) < 0 ? -errno : 0;
+}
+
 static int link_file(int store_fd, const struct store_file *file, const char *name)
 {
 	char path[64];
 
 	if (file->temp[0])
-		return linkat(store_fd, file->temp, store_fd, name, 0) < 0 ? -errno : 0;
+		return name_temp(store_fd, file->temp, name);
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
 	return linkat(AT_FDCWD, path, store_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
