@@ -304,6 +304,15 @@ static int roll_into(int dir_fd, FILE *out, uint64_t *ret_bytes)
 
 #define ROLL_FILE ".counters.new"
 
+static bool is_named(int dir_fd, int fd, const char *name)
+{
+	struct stat ours, named;
+
+	return fstat(fd, &ours) == 0 &&
+	       fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+}
+
 int counters_roll_begin(int dir_fd, uint64_t beyond_bytes, struct counters_roll *roll)
 {
 	_cleanup_fclose_ FILE *out = NULL;
@@ -318,8 +327,8 @@ int counters_roll_begin(int dir_fd, uint64_t beyond_bytes, struct counters_roll 
 	r = dir_open_file(dir_fd, ROLL_FILE, O_RDWR | O_CREAT, &fd);
 	if (r != 0)
 		return r < 0 ? r : -EPERM;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return 0; /* somebody is at it */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || !is_named(dir_fd, fd, ROLL_FILE))
+		return 0; /* somebody is at it, or has just put it in place: then it is the counters */
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
 	out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -366,6 +375,9 @@ int counters_roll_end(int dir_fd, struct counters_roll *roll)
 	if (r == 0 && fdatasync(roll->fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dir_fd, ROLL_FILE, dir_fd, COUNTERS_FILE) < 0)
+		r = -errno;
+	/* Lines made durable in the new file must not come back as those of the old one. */
+	if (r == 0 && fsync(dir_fd) < 0)
 		r = -errno;
 	close_fd(&roll->fd);
 	return r > 0 ? -EPERM : r;
