@@ -41,20 +41,31 @@ static Elf_Data *find_section(Elf *elf)
 	return NULL;
 }
 
-static struct debug_frame *load(int fd)
+static bool load_file(struct debug_frame *f, int fd)
 {
-	struct debug_frame *f = calloc(1, sizeof(*f));
 	Elf_Data *data;
 
-	if (!f)
-		return NULL;
 	(void)elf_version(EV_CURRENT);
 	f->elf = elf_begin(fd, ELF_C_READ, NULL);
 	data = f->elf ? find_section(f->elf) : NULL;
-	if (data) {
+	if (data && data->d_buf && data->d_size > 0) {
 		f->bytes = data->d_buf;
-		f->size = f->bytes ? data->d_size : 0;
+		f->size = data->d_size;
+		return true;
 	}
+	(void)elf_end(f->elf);
+	f->elf = NULL;
+	return false;
+}
+
+static struct debug_frame *load(const struct module *m)
+{
+	struct debug_frame *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	if (m->debug_fd < 0 || !load_file(f, m->debug_fd))
+		(void)(m->fd >= 0 && load_file(f, m->fd)); /* none: f stays empty */
 	return f;
 }
 
@@ -154,8 +165,8 @@ bool debug_frame_row(struct module *module, uint64_t address, const void **ret_b
 	size_t fde, cie, cie_bytes, fde_bytes;
 	struct debug_frame *f;
 
-	if (!module->debug_frame && !module->debug_frame_tried && module->fd >= 0)
-		module->debug_frame = load(module->fd);
+	if (!module->debug_frame && !module->debug_frame_tried)
+		module->debug_frame = load(module);
 	module->debug_frame_tried = true;
 	f = module->debug_frame;
 	if (!f || f->size == 0 || !find_fde(f, address - module->bias, &fde, &cie))

@@ -4,6 +4,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <gelf.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,23 +80,18 @@ static void set_build_id(struct module *module, const unsigned char *p, size_t n
 	module->build_id[2 * n] = '\0';
 }
 
-static void find_build_id(struct module *module, const struct image *image,
-			  uint64_t address, uint64_t bytes)
+static void scan_notes(struct module *module, const struct elfcore *core,
+		       const unsigned char *p, size_t n)
 {
-	unsigned char notes[NOTES_MAX], *p = notes;
-	size_t n = bytes < sizeof(notes) ? (size_t)bytes : sizeof(notes);
-
-	if (module->build_id[0] || memory_read(image->memory, address, notes, n) != 0)
-		return;
 	while (n >= sizeof(Elf32_Nhdr)) {
-		uint64_t name = elfcore_load(image->core, p, 4);
-		uint64_t desc = elfcore_load(image->core, p + 4, 4);
+		uint64_t name = elfcore_load(core, p, 4);
+		uint64_t desc = elfcore_load(core, p + 4, 4);
 		uint64_t desc_at = sizeof(Elf32_Nhdr) + (name + 3) / 4 * 4;
 		uint64_t next = desc_at + (desc + 3) / 4 * 4;
 
 		if (desc_at > n || desc > n - desc_at)
 			return;
-		if (elfcore_load(image->core, p + 8, 4) == NT_GNU_BUILD_ID && name == 4 &&
+		if (elfcore_load(core, p + 8, 4) == NT_GNU_BUILD_ID && name == 4 &&
 		    memcmp(p + sizeof(Elf32_Nhdr), "GNU", 4) == 0) {
 			set_build_id(module, p + desc_at, desc);
 			return;
@@ -105,6 +101,16 @@ static void find_build_id(struct module *module, const struct image *image,
 		p += next;
 		n -= next;
 	}
+}
+
+static void find_build_id(struct module *module, const struct image *image,
+			  uint64_t address, uint64_t bytes)
+{
+	unsigned char notes[NOTES_MAX];
+	size_t n = bytes < sizeof(notes) ? (size_t)bytes : sizeof(notes);
+
+	if (!module->build_id[0] && memory_read(image->memory, address, notes, n) == 0)
+		scan_notes(module, image->core, notes, n);
 }
 
 static void take_phdr(struct module *module, const struct image *image,
@@ -174,7 +180,9 @@ static struct module *add_module(struct modules *modules, uint64_t base, uint64_
 		return NULL;
 	}
 	m = &modules->module[modules->n++];
-	*m = (struct module){ .base = base, .end = end, .path = path, .fd = -1 };
+	*m = (struct module){
+		.base = base, .end = end, .path = path, .fd = -1, .debug_fd = -1
+	};
 	return m;
 }
 
@@ -350,17 +358,47 @@ static void back_by_file(const struct module *m, const struct elfcore *core,
 	}
 }
 
+/* A debug file has another layout, but the build-id of what it was taken from. */
+static bool same_build_id(const struct module *m, const struct elfcore *core, int fd)
+{
+	struct module other = { 0 };
+	Elf_Scn *section = NULL;
+	Elf *elf;
+
+	(void)elf_version(EV_CURRENT);
+	elf = elf_begin(fd, ELF_C_READ, NULL);
+	while (elf && !other.build_id[0] && (section = elf_nextscn(elf, section))) {
+		GElf_Shdr shdr;
+		Elf_Data *data;
+
+		if (!gelf_getshdr(section, &shdr) || shdr.sh_type != SHT_NOTE ||
+		    shdr.sh_size > NOTES_MAX)
+			continue;
+		data = elf_rawdata(section, NULL);
+		if (data && data->d_buf)
+			scan_notes(&other, core, data->d_buf, data->d_size);
+	}
+	(void)elf_end(elf);
+	return m->build_id[0] && strcmp(m->build_id, other.build_id) == 0;
+}
+
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 			struct memory *memory, const struct layout *layout,
 			uint64_t start, int fd)
 {
 	struct module *m = modules_find(modules, start);
 
-	if (!m || m->fd >= 0 || !same_first_page(m, memory, fd))
+	if (!m || m->base != start)
 		return false;
-	m->fd = fd;
-	back_by_file(m, core, memory, layout);
-	examine(m, core, memory); /* its notes may have been out of reach */
+	if (m->fd < 0 && same_first_page(m, memory, fd)) {
+		m->fd = fd;
+		back_by_file(m, core, memory, layout);
+		examine(m, core, memory); /* its notes may have been out of reach */
+		return true;
+	}
+	if (m->debug_fd >= 0 || !same_build_id(m, core, fd))
+		return false;
+	m->debug_fd = fd;
 	return true;
 }
 

@@ -36,7 +36,8 @@ struct module {
 	bool is_vdso;
 	bool is_elf;
 	bool wide; /* 64 bits */
-	int fd; /* borrowed, -1: none */
+	int fd; /* of the file itself; borrowed, -1: none */
+	int debug_fd; /* of its separate debug file; borrowed, -1: none */
 
 	/* Addresses in memory; 0 when not there. */
 	uint64_t eh_frame_hdr;

@@ -237,6 +237,7 @@ static void load_file(struct symbols *s, int fd)
 	Elf *inner;
 
 	(void)elf_version(EV_CURRENT);
+	(void)elf_end(s->elf);
 	s->elf = elf_begin(fd, ELF_C_READ, NULL);
 	if (!s->elf)
 		return;
@@ -262,7 +263,9 @@ static struct symbols *load(struct module *m, const struct elfcore *core,
 	if (!m->symbols)
 		return NULL;
 	load_dynamic(m->symbols, m, core, memory);
-	if (m->fd >= 0)
+	if (m->debug_fd >= 0)
+		load_file(m->symbols, m->debug_fd);
+	if (m->fd >= 0 && m->symbols->file.n == 0)
 		load_file(m->symbols, m->fd);
 	return m->symbols;
 }
