@@ -252,6 +252,7 @@ static int parse(const struct answer_text *text, json_t **ret_answer)
 static int start(const struct client_request *request, pid_t *ret_pid, int *ret_fd)
 {
 	_cleanup_free_ struct arguments *arguments = make_arguments(request);
+	sigset_t all, before;
 	int fds[2];
 	pid_t pid;
 
@@ -259,9 +260,16 @@ static int start(const struct client_request *request, pid_t *ret_pid, int *ret_
 		return -ENOMEM;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
-	pid = fork();
+	/*
+	 * The handler may hold a large buffer, whose page tables fork() would copy. The child
+	 * runs in our memory until it is the program: no handler of ours may run in it.
+	 */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
+	pid = vfork();
 	if (pid == 0)
 		become_program(request, arguments, fds[1]);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	(void)close(fds[1]);
 	if (pid < 0) {
 		int r = -errno;

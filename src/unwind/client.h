@@ -26,7 +26,11 @@ enum {
 	CLIENT_E_ANSWER = 4, /* too long, or not the JSON it should be */
 };
 
-/* A module's file, opened through map_files or found by build-id. */
+/*
+ * A module's file, opened through map_files, or the debug file of that module, found by
+ * build-id; a module may have one of each. Which it is the program finds out, and whether
+ * it is the right one.
+ */
 struct client_module {
 	int fd; /* borrowed */
 	uint64_t start; /* of one of its mappings */
@@ -35,7 +39,7 @@ struct client_module {
 struct client_request {
 	const char *program; /* NULL: the installed one */
 	int head_fd; /* ELF head of the core, in a memfd or file; borrowed */
-	int memory_fd; /* /proc/PID/mem, or the stored core; borrowed */
+	int memory_fd; /* /proc/PID/mem, or a core, plain or stored by us; borrowed */
 	bool live; /* memory_fd is /proc/PID/mem */
 	const struct client_module *modules;
 	size_t modules_n; /* what is beyond 256 is left out */
