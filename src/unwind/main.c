@@ -18,9 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/corefile.h"
+#include "core/member.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/dir.h"
@@ -96,13 +98,35 @@ static void crash_done(struct crash *crash)
 	corefile_free(crash->head);
 }
 
+/*
+ * A core, plain or in our members. Any other gzip would be unpacked into a file, and here
+ * no file is opened: who starts us does that before.
+ */
+static int open_core(int fd, struct corefile **ret_core)
+{
+	unsigned char header[MEMBER_HEADER];
+	struct member_size size;
+	struct stat st;
+	ssize_t n = pread(fd, header, sizeof(header), 0);
+	int r;
+
+	if (n < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	r = member_read_size(header, (size_t)n, &size);
+	if (r != 0 && r != MEMBER_E_NOT_GZIP)
+		return r;
+	if (r == 0 && (off_t)size.stored_bytes > st.st_size)
+		return MEMBER_E_DAMAGED;
+	return corefile_open(fd, ret_core);
+}
+
 static int read_head(struct crash *crash)
 {
 	const void *bytes;
 	size_t n;
 	int r;
 
-	r = corefile_open(PROTOCOL_HEAD_FD, &crash->head);
+	r = open_core(PROTOCOL_HEAD_FD, &crash->head);
 	if (r == 0)
 		r = corefile_head(crash->head, &crash->core, &bytes, &n);
 	return r;
@@ -117,7 +141,7 @@ static int open_memory(struct crash *crash, bool live)
 
 	if (live)
 		return memory_new_live(PROTOCOL_MEMORY_FD, &crash->memory);
-	r = corefile_open(PROTOCOL_MEMORY_FD, &crash->stored);
+	r = open_core(PROTOCOL_MEMORY_FD, &crash->stored);
 	if (r == 0)
 		r = corefile_head(crash->stored, &core, &bytes, &n);
 	if (r == 0)

@@ -5,7 +5,7 @@
  * {"result", "ms", "answer", "signature", "cheap"}. Unlike the handler it may open the
  * modules by the names in the core: the cores of the tests are our own.
  *
- *   ask [--modules] [--threads=N] [--time=MS] [--executable=NAME] PROGRAM CORE
+ *   ask [--modules] [--debug] [--threads=N] [--time=MS] [--executable=NAME] PROGRAM CORE
  */
 
 #include <fcntl.h>
@@ -42,6 +42,33 @@ static size_t open_modules(const struct elfcore *core)
 	return n;
 }
 
+/* Debug files of the modules that a first answer named, where the distribution puts them. */
+static size_t open_debug(const json_t *answer, size_t n)
+{
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "modules"), i, m)
+	{
+		const char *id = json_string_value(json_object_get(m, "build_id"));
+		char path[256];
+		int fd;
+
+		if (!id || strlen(id) < 3 || n == PROTOCOL_MODULES_MAX)
+			continue;
+		(void)snprintf(path, sizeof(path),
+			       "/usr/lib/debug/.build-id/%.2s/%s.debug", id, id + 2);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			module[n++] = (struct client_module){
+				fd,
+				strtoull(json_string_value(json_object_get(m, "start")),
+					 NULL, 16),
+			};
+	}
+	return n;
+}
+
 static uint64_t cheap(struct corefile *file, const struct elfcore *core)
 {
 	unsigned char stack[STACKTOP_BYTES];
@@ -60,6 +87,7 @@ int main(int argc, char **argv)
 {
 	static const struct option known[] = {
 		{ "modules", no_argument, NULL, 'm' },
+		{ "debug", no_argument, NULL, 'g' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "time", required_argument, NULL, 'd' },
 		{ "executable", required_argument, NULL, 'e' },
@@ -71,7 +99,7 @@ int main(int argc, char **argv)
 	struct signature s;
 	const char *executable = NULL;
 	json_t *answer = NULL, *out;
-	bool modules = false;
+	bool modules = false, debug = false;
 	char text[24];
 	const void *head;
 	size_t head_bytes;
@@ -81,6 +109,8 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		if (option == 'm')
 			modules = true;
+		else if (option == 'g')
+			debug = true;
 		else if (option == 't')
 			request.threads = (unsigned int)atoi(optarg);
 		else if (option == 'e')
@@ -105,6 +135,12 @@ int main(int argc, char **argv)
 	if (modules) {
 		request.modules_n = open_modules(core);
 		request.modules = module;
+	}
+	if (debug && client_unwind(&request, &answer) == 0) {
+		request.modules_n = open_debug(answer, request.modules_n);
+		request.modules = module;
+		json_decref(answer);
+		answer = NULL;
 	}
 	began = clock_monotonic_ms();
 	r = client_unwind(&request, &answer);
