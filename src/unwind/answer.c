@@ -100,7 +100,7 @@ static json_t *make_frame(struct answer *a, const struct walk_frame *frame)
 	set(a, object, "pc", hex(frame->pc));
 	if (m)
 		set_module(a, object, m, address, frame->pc);
-	else if (layout_code(a->process->layout, address))
+	else if (space_code(a->process->space, address))
 		set(a, object, "module", json_string("[anon]"));
 	set(a, object, "how", json_string(walk_how_name(frame->how)));
 	if (frame->is_call)
@@ -139,13 +139,13 @@ static bool overflowed(const struct answer *a, const struct walk *walk)
 
 	if (facts_has_address(core->signal, core->si_code))
 		return core->signal != SIGFPE &&
-		       facts_stack_overflow(a->process->layout, core->fault_address,
+		       facts_stack_overflow(a->process->space, core->fault_address,
 					    walk->frame[0].sp);
 	for (size_t i = 0; i + 1 < walk->kept; i++) {
 		const struct walk_frame *f = &walk->frame[i];
 
 		if (f->trampoline && facts_has_address(f->signal, f->si_code))
-			return facts_stack_overflow(a->process->layout, f->address,
+			return facts_stack_overflow(a->process->space, f->address,
 						    f[1].sp);
 	}
 	return false;

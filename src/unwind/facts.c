@@ -94,14 +94,14 @@ bool facts_has_address(int signal, int si_code)
 			       signal == SIGILL || signal == SIGFPE || signal == SIGTRAP);
 }
 
-bool facts_stack_overflow(const struct layout *layout, uint64_t address, uint64_t sp)
+bool facts_stack_overflow(const struct space *space, uint64_t address, uint64_t sp)
 {
 	uint64_t distance = address > sp ? address - sp : sp - address;
 	const struct elfcore_segment *above;
 
-	if (distance > GUARD_DISTANCE || layout_writable(layout, address))
+	if (distance > GUARD_DISTANCE || space_writable(space, address))
 		return false;
-	above = layout_next(layout, address);
+	above = space_next(space, address);
 	return above && (above->flags & PF_W) && above->vaddr - address <= GUARD_GAP;
 }
 
@@ -115,7 +115,7 @@ static void describe_mapping(const struct walk_process *process,
 
 	if (m)
 		raw = module_name(m);
-	else if (s == layout_find(process->layout, sp))
+	else if (s == space_find(process->space, sp))
 		raw = "stack";
 	(void)name_escape(raw, strlen(raw), name, sizeof(name));
 	(void)snprintf(text, FACTS_TEXT, "%s (%c%c%c)", name, s->flags & PF_R ? 'r' : '-',
@@ -125,9 +125,9 @@ static void describe_mapping(const struct walk_process *process,
 void facts_address(const struct walk_process *process, uint64_t address, uint64_t sp,
 		   char text[static FACTS_TEXT])
 {
-	const struct elfcore_segment *s = layout_find(process->layout, address);
+	const struct elfcore_segment *s = space_find(process->space, address);
 
-	if (facts_stack_overflow(process->layout, address, sp))
+	if (facts_stack_overflow(process->space, address, sp))
 		(void)snprintf(text, FACTS_TEXT, "stack guard");
 	else if (s)
 		describe_mapping(process, s, address, sp, text);

@@ -25,7 +25,7 @@ void facts_address(const struct walk_process *process, uint64_t address, uint64_
 		   char text[static FACTS_TEXT]);
 
 /* A fault just beyond the end of the stack that sp is at. */
-bool facts_stack_overflow(const struct layout *layout, uint64_t address, uint64_t sp);
+bool facts_stack_overflow(const struct space *space, uint64_t address, uint64_t sp);
 
 /* What abort() or assert() said last, kept by glibc for us. False when there is none. */
 bool facts_abort_message(const struct walk_process *process,

@@ -83,7 +83,7 @@ struct crash {
 	struct corefile *stored; /* not live: where memory is */
 	const struct elfcore *core;
 	struct memory *memory;
-	struct layout layout;
+	struct space space;
 	struct modules modules;
 	struct rows *rows;
 };
@@ -92,7 +92,7 @@ static void crash_done(struct crash *crash)
 {
 	rows_free(crash->rows);
 	modules_done(&crash->modules);
-	layout_done(&crash->layout);
+	space_done(&crash->space);
 	memory_free(crash->memory);
 	corefile_free(crash->stored);
 	corefile_free(crash->head);
@@ -159,18 +159,18 @@ static int load(struct crash *crash, const struct options *options, int64_t end_
 	if (r != 0)
 		return r;
 	memory_set_deadline(crash->memory, end_ms);
-	r = layout_init(&crash->layout, crash->core);
+	r = space_init(&crash->space, crash->core);
 	if (r == 0)
 		r = modules_read(&crash->modules, crash->core, crash->memory,
-				 &crash->layout);
+				 &crash->space);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < options->modules; i++)
 		(void)modules_offer_file(&crash->modules, crash->core, crash->memory,
-					 &crash->layout, options->module_start[i],
+					 &crash->space, options->module_start[i],
 					 PROTOCOL_MODULE_FD +
 						 (int)i); /* not it: not used */
-	r = rows_new(crash->core, crash->memory, &crash->modules, &crash->layout,
+	r = rows_new(crash->core, crash->memory, &crash->modules, &crash->space,
 		     &crash->rows);
 	return r < 0 ? r : 0; /* without rows there are still frame pointers */
 }
@@ -197,7 +197,7 @@ static int run(const struct options *options, int64_t end_ms)
 	r = load(&crash, options, end_ms);
 	if (r == 0) {
 		process = (struct walk_process){ crash.core, crash.memory, &crash.modules,
-						 &crash.layout, crash.rows };
+						 &crash.space, crash.rows };
 		answer = answer_make(&process, options->threads);
 		r = answer ? print(answer) : -ENOMEM;
 	}

@@ -216,11 +216,11 @@ static void group_mappings(struct modules *modules, const struct elfcore *core)
 }
 
 /* Without NT_FILE an image still shows by its first bytes. */
-static void guess_modules(struct modules *modules, const struct layout *layout,
+static void guess_modules(struct modules *modules, const struct space *space,
 			  struct memory *memory)
 {
-	for (size_t i = 0; i < layout->segments && i < 4 * MODULE_MAX; i++) {
-		const struct elfcore_segment *s = &layout->segment[i];
+	for (size_t i = 0; i < space->segments && i < 4 * MODULE_MAX; i++) {
+		const struct elfcore_segment *s = &space->segment[i];
 		char magic[SELFMAG];
 		struct module *last =
 			modules->n > 0 ? &modules->module[modules->n - 1] : NULL;
@@ -235,7 +235,7 @@ static void guess_modules(struct modules *modules, const struct layout *layout,
 }
 
 static void add_vdso(struct modules *modules, const struct elfcore *core,
-		     const struct layout *layout)
+		     const struct space *space)
 {
 	const struct elfcore_segment *s;
 	struct module *m;
@@ -243,7 +243,7 @@ static void add_vdso(struct modules *modules, const struct elfcore *core,
 
 	if (!elfcore_auxv(core, AT_SYSINFO_EHDR, &base))
 		return;
-	s = layout_find(layout, base);
+	s = space_find(space, base);
 	m = modules_find(modules, base);
 	if (!m && s)
 		m = add_module(modules, base, s->vaddr + s->memory_bytes, NULL);
@@ -282,7 +282,7 @@ static void find_executable(struct modules *modules, const struct elfcore *core)
 }
 
 int modules_read(struct modules *modules, const struct elfcore *core,
-		 struct memory *memory, const struct layout *layout)
+		 struct memory *memory, const struct space *space)
 {
 	*modules = (struct modules)MODULES_NULL;
 	modules->module = calloc(MODULE_MAX, sizeof(*modules->module));
@@ -291,9 +291,9 @@ int modules_read(struct modules *modules, const struct elfcore *core,
 	if (core->mappings > 0)
 		group_mappings(modules, core);
 	else
-		guess_modules(modules, layout, memory);
+		guess_modules(modules, space, memory);
 	qsort(modules->module, modules->n, sizeof(*modules->module), compare);
-	add_vdso(modules, core, layout);
+	add_vdso(modules, core, space);
 	qsort(modules->module, modules->n, sizeof(*modules->module), compare);
 	for (size_t i = 0; i < modules->n; i++)
 		examine(&modules->module[i], core, memory);
@@ -345,13 +345,13 @@ static bool same_first_page(const struct module *m, struct memory *memory, int f
 
 /* What was never written is in the file as it was in memory. */
 static void back_by_file(const struct module *m, const struct elfcore *core,
-			 struct memory *memory, const struct layout *layout)
+			 struct memory *memory, const struct space *space)
 {
 	for (size_t i = 0; i < core->mappings; i++) {
 		const struct elfcore_mapping *map = &core->mapping[i];
 
 		if (map->start < m->base || map->end > m->end ||
-		    layout_writable(layout, map->start))
+		    space_writable(space, map->start))
 			continue;
 		(void)memory_add_file(memory, m->fd, map->start, map->end,
 				      map->file_offset);
@@ -383,8 +383,8 @@ static bool same_build_id(const struct module *m, const struct elfcore *core, in
 }
 
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,
-			struct memory *memory, const struct layout *layout,
-			uint64_t start, int fd)
+			struct memory *memory, const struct space *space, uint64_t start,
+			int fd)
 {
 	struct module *m = modules_find(modules, start);
 
@@ -392,7 +392,7 @@ bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 		return false;
 	if (m->fd < 0 && same_first_page(m, memory, fd)) {
 		m->fd = fd;
-		back_by_file(m, core, memory, layout);
+		back_by_file(m, core, memory, space);
 		examine(m, core, memory); /* its notes may have been out of reach */
 		return true;
 	}

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "core/elfcore.h"
-#include "unwind/layout.h"
+#include "unwind/space.h"
 #include "unwind/memory.h"
 
 #define MODULE_MAX 2048
@@ -64,7 +64,7 @@ struct modules {
 	}
 
 int modules_read(struct modules *modules, const struct elfcore *core,
-		 struct memory *memory, const struct layout *layout);
+		 struct memory *memory, const struct space *space);
 void modules_done(struct modules *modules);
 
 /* The module whose mappings enclose the address, or NULL. */
@@ -72,8 +72,8 @@ struct module *modules_find(const struct modules *modules, uint64_t address);
 
 /* Offers a file for the module that start lies in. Takes it only if it is that file. */
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,
-			struct memory *memory, const struct layout *layout,
-			uint64_t start, int fd);
+			struct memory *memory, const struct space *space, uint64_t start,
+			int fd);
 
 /* Last component of the path, "[vdso]", or "" (borrowed). */
 const char *module_name(const struct module *module);

@@ -9,7 +9,7 @@
 
 #include "unwind/debugframe.h"
 #include "unwind/ehindex.h"
-#include "unwind/layout.h"
+#include "unwind/space.h"
 
 /*
  * Exported by libunwind for those who, like us and its own ptrace and coredump backends,
@@ -43,10 +43,10 @@ struct memo {
 };
 
 struct rows {
-	unw_addr_space_t space;
+	unw_addr_space_t as;
 	struct memory *memory;
 	const struct modules *modules;
-	const struct layout *layout;
+	const struct space *space;
 	struct registers *registers; /* of the frame being stepped from */
 
 	/*
@@ -98,7 +98,7 @@ static int search_eh_frame(struct rows *rows, const struct module *m, uint64_t i
 
 	if (!find_table(rows, m, &di))
 		return -UNW_ENOINFO;
-	return search_unwind_table(rows->space, ip, &di, pi, need, rows);
+	return search_unwind_table(rows->as, ip, &di, pi, need, rows);
 }
 
 /* An address behind the module where the process has nothing: rows are relative to it. */
@@ -107,11 +107,11 @@ static bool place_overlay(struct rows *rows, const struct module *m)
 	uint64_t at = (m->end + 0xffff) & ~0xffffULL;
 
 	for (unsigned int tries = 0; tries < 1024; tries++, at += 0x20000) {
-		const struct elfcore_segment *next = layout_next(rows->layout, at);
+		const struct elfcore_segment *next = space_next(rows->space, at);
 
 		if (at < m->end)
 			return false;
-		if (layout_find(rows->layout, at) || (next && next->vaddr - at < 0x30000))
+		if (space_find(rows->space, at) || (next && next->vaddr - at < 0x30000))
 			continue;
 		rows->overlay_at = at;
 		return true;
@@ -136,7 +136,7 @@ static int search_single(struct rows *rows, uint64_t ip, uint64_t start, uint64_
 			   .table_len = 1,
 			   .table_data = rows->overlay_at },
 	};
-	return search_unwind_table(rows->space, ip, &di, pi, need, rows);
+	return search_unwind_table(rows->as, ip, &di, pi, need, rows);
 }
 
 /* No search table: one of our own leads to the row. */
@@ -192,25 +192,25 @@ static int search(struct rows *rows, uint64_t ip, unw_proc_info_t *pi, int need,
 	return r == 0 ? 0 : -UNW_ENOINFO;
 }
 
-static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *pi,
+static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *pi,
 			  int need, void *arg)
 {
 	enum rows_source source;
 
-	(void)space;
+	(void)as;
 	return search(arg, ip, pi, need, &source);
 }
 
-static void put_unwind_info(unw_addr_space_t space, unw_proc_info_t *pi, void *arg)
+static void put_unwind_info(unw_addr_space_t as, unw_proc_info_t *pi, void *arg)
 {
-	(void)space;
+	(void)as;
 	(void)pi;
 	(void)arg;
 }
 
-static int get_dyn_info_list_addr(unw_addr_space_t space, unw_word_t *address, void *arg)
+static int get_dyn_info_list_addr(unw_addr_space_t as, unw_word_t *address, void *arg)
 {
-	(void)space;
+	(void)as;
 	(void)address;
 	(void)arg;
 	return -UNW_ENOINFO;
@@ -232,12 +232,12 @@ static bool read_overlay(const struct rows *rows, uint64_t address, unw_word_t *
 	return true;
 }
 
-static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *value,
+static int access_mem(unw_addr_space_t as, unw_word_t address, unw_word_t *value,
 		      int write, void *arg)
 {
 	struct rows *rows = arg;
 
-	(void)space;
+	(void)as;
 	if (write || ++rows->reads > READS_PER_STEP)
 		return -UNW_EINVAL;
 	if (read_overlay(rows, address, value))
@@ -247,12 +247,12 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
 		       : -UNW_EINVAL;
 }
 
-static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value,
+static int access_reg(unw_addr_space_t as, unw_regnum_t number, unw_word_t *value,
 		      int write, void *arg)
 {
 	const struct rows *rows = arg;
 
-	(void)space;
+	(void)as;
 	if (write)
 		return -UNW_EREADONLYREG;
 	if (number < 0 || (unsigned int)number >= rows->registers->count)
@@ -261,10 +261,10 @@ static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *v
 	return 0;
 }
 
-static int access_fpreg(unw_addr_space_t space, unw_regnum_t number, unw_fpreg_t *value,
+static int access_fpreg(unw_addr_space_t as, unw_regnum_t number, unw_fpreg_t *value,
 			int write, void *arg)
 {
-	(void)space;
+	(void)as;
 	(void)number;
 	(void)value;
 	(void)write;
@@ -272,18 +272,18 @@ static int access_fpreg(unw_addr_space_t space, unw_regnum_t number, unw_fpreg_t
 	return -UNW_EBADREG;
 }
 
-static int resume(unw_addr_space_t space, unw_cursor_t *cursor, void *arg)
+static int resume(unw_addr_space_t as, unw_cursor_t *cursor, void *arg)
 {
-	(void)space;
+	(void)as;
 	(void)cursor;
 	(void)arg;
 	return -UNW_EINVAL;
 }
 
-static int get_proc_name(unw_addr_space_t space, unw_word_t ip, char *name, size_t size,
+static int get_proc_name(unw_addr_space_t as, unw_word_t ip, char *name, size_t size,
 			 unw_word_t *offset, void *arg)
 {
-	(void)space;
+	(void)as;
 	(void)ip;
 	(void)name;
 	(void)size;
@@ -306,7 +306,7 @@ static unw_accessors_t accessors = {
 /* ---- ours ---- */
 
 int rows_new(const struct elfcore *core, struct memory *memory,
-	     const struct modules *modules, const struct layout *layout,
+	     const struct modules *modules, const struct space *space,
 	     struct rows **ret_rows)
 {
 	struct rows *rows;
@@ -319,13 +319,13 @@ int rows_new(const struct elfcore *core, struct memory *memory,
 		return -ENOMEM;
 	rows->memory = memory;
 	rows->modules = modules;
-	rows->layout = layout;
-	rows->space = unw_create_addr_space(&accessors, 0);
-	if (!rows->space) {
+	rows->space = space;
+	rows->as = unw_create_addr_space(&accessors, 0);
+	if (!rows->as) {
 		free(rows);
 		return -ENOMEM;
 	}
-	unw_set_caching_policy(rows->space, UNW_CACHE_GLOBAL);
+	unw_set_caching_policy(rows->as, UNW_CACHE_GLOBAL);
 	*ret_rows = rows;
 	return 0;
 }
@@ -334,7 +334,7 @@ void rows_free(struct rows *rows)
 {
 	if (!rows)
 		return;
-	unw_destroy_addr_space(rows->space);
+	unw_destroy_addr_space(rows->as);
 	free(rows);
 }
 
@@ -382,7 +382,7 @@ int rows_step(struct rows *rows, struct registers *registers, bool is_call,
 	if (*ret_source == ROWS_NONE)
 		return ROWS_E_NONE;
 	rows->registers = &here;
-	if (unw_init_remote(&cursor, rows->space, rows) < 0)
+	if (unw_init_remote(&cursor, rows->as, rows) < 0)
 		return ROWS_E_NONE;
 	r = unw_step(&cursor);
 	if (r < 0)

@@ -31,7 +31,7 @@ struct rows;
 
 /* All borrowed. ROWS_E_NONE when this machine's rows cannot be used. */
 int rows_new(const struct elfcore *core, struct memory *memory,
-	     const struct modules *modules, const struct layout *layout,
+	     const struct modules *modules, const struct space *space,
 	     struct rows **ret_rows);
 void rows_free(struct rows *rows);
 

@@ -35,7 +35,7 @@ static bool read_word(const struct walker *w, uint64_t address, uint64_t *ret_va
 
 static bool is_code(const struct walker *w, uint64_t address)
 {
-	return layout_code(w->process->layout, address);
+	return space_code(w->process->space, address);
 }
 
 /* Does a call instruction end here? On machines we do not decode any code address passes. */

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "core/registers.h"
-#include "unwind/layout.h"
+#include "unwind/space.h"
 #include "unwind/memory.h"
 #include "unwind/module.h"
 #include "unwind/rows.h"
@@ -69,7 +69,7 @@ struct walk_process {
 	const struct elfcore *core;
 	struct memory *memory;
 	const struct modules *modules;
-	const struct layout *layout;
+	const struct space *space;
 	struct rows *rows;
 };
 

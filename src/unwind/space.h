@@ -9,24 +9,24 @@
 
 #include "core/elfcore.h"
 
-struct layout {
+struct space {
 	struct elfcore_segment *segment; /* PT_LOAD, by address */
 	size_t segments;
 };
 
-#define LAYOUT_NULL                                                                      \
+#define SPACE_NULL                                                                       \
 	{                                                                                \
 		0                                                                        \
 	}
 
-int layout_init(struct layout *layout, const struct elfcore *core);
-void layout_done(struct layout *layout);
+int space_init(struct space *space, const struct elfcore *core);
+void space_done(struct space *space);
 
 /* The segment that holds the address, NULL when it is not mapped. */
-const struct elfcore_segment *layout_find(const struct layout *layout, uint64_t address);
+const struct elfcore_segment *space_find(const struct space *space, uint64_t address);
 /* The first segment that begins behind the address. */
-const struct elfcore_segment *layout_next(const struct layout *layout, uint64_t address);
+const struct elfcore_segment *space_next(const struct space *space, uint64_t address);
 
 /* Can be executed. */
-bool layout_code(const struct layout *layout, uint64_t address);
-bool layout_writable(const struct layout *layout, uint64_t address);
+bool space_code(const struct space *space, uint64_t address);
+bool space_writable(const struct space *space, uint64_t address);
