@@ -11,6 +11,7 @@
 #include "io/cleanup.h"
 #include "policy/name.h"
 #include "unwind/demangle.h"
+#include "unwind/exception.h"
 #include "unwind/facts.h"
 #include "unwind/protocol.h"
 #include "unwind/symbols.h"
@@ -151,6 +152,20 @@ static bool overflowed(const struct answer *a, const struct walk *walk)
 	return false;
 }
 
+static void set_exception(struct answer *a, const struct walk *walk, json_t *root)
+{
+	struct exception e;
+	json_t *object;
+
+	if (a->process->core->signal != SIGABRT || !exception_find(a->process, walk, &e))
+		return;
+	object = json_object();
+	set(a, object, "type", json_string(e.type));
+	if (e.message[0])
+		set(a, object, "message", json_string(e.message));
+	set(a, root, "exception", object);
+}
+
 static json_t *make_threads(struct answer *a, size_t threads_max, json_t *root)
 {
 	const struct walk_process *p = a->process;
@@ -175,6 +190,8 @@ static json_t *make_threads(struct answer *a, size_t threads_max, json_t *root)
 		partial = partial || walk->end == WALK_TIME || max == 1;
 		if (i == 0 && overflowed(a, walk))
 			set(a, root, "stack_overflow", json_true());
+		if (i == 0)
+			set_exception(a, walk, root);
 		append(a, threads, make_thread(a, t->tid, walk));
 	}
 	set(a, root, "threads_total", json_integer((json_int_t)p->core->threads));

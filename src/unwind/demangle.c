@@ -21,17 +21,35 @@ static char *readable(const char *name)
 		text = cplus_demangle_v3(name, DMGL_PARAMS | DMGL_ANSI);
 	return text;
 }
+
+static char *readable_type(const char *name)
+{
+	return cplus_demangle_v3(name, DMGL_PARAMS | DMGL_ANSI | DMGL_TYPES);
+}
 #else
 static char *readable(const char *name)
 {
 	(void)name;
 	return NULL;
 }
+
+static char *readable_type(const char *name)
+{
+	return readable(name);
+}
 #endif
 
 void demangle(const char *name, char *text, size_t size)
 {
 	_cleanup_free_ char *nice = readable(name);
+	const char *from = nice ?: name;
+
+	(void)name_escape(from, strlen(from), text, size);
+}
+
+void demangle_type(const char *name, char *text, size_t size)
+{
+	_cleanup_free_ char *nice = readable_type(name);
 	const char *from = nice ?: name;
 
 	(void)name_escape(from, strlen(from), text, size);

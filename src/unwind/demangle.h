@@ -14,3 +14,6 @@
  * name loses its hash, which changes with every build.
  */
 void demangle(const char *name, char *text, size_t size);
+
+/* The same for the name of a type, as in type_info: "St12out_of_range". */
+void demangle_type(const char *name, char *text, size_t size);
