@@ -2,86 +2,221 @@
 
 #include "policy/quota.h"
 
+#include <assert.h>
+
 #define YOUNG_NS (3600LL * 1000000000)
+#define NONE UINT32_MAX
+
+/* Who goes when; higher tiers go later. */
+enum tier {
+	TIER_PLAIN,
+	TIER_FIRST, /* first and latest are what people ask for */
+	TIER_YOUNG,
+	TIER_ONLY, /* of its group */
+	TIER_ONLY_YOUNG,
+	TIER_EMPTY, /* a group without cores */
+};
+
+struct plan {
+	struct quota_item *items;
+	uint32_t n;
+	uint32_t groups; /* the first one */
+};
 
 static bool has_core(const struct quota_item *item)
 {
 	return item->bytes > 0 && !item->drop_core;
 }
 
-/* What a core's group and user have, and where in its group it stands. */
-struct standing {
-	uint64_t group_bytes;
-	uint64_t group_cores;
-	uint64_t user_bytes; /* of this user in this group */
-	bool first; /* the oldest of its group */
-};
-
-static struct standing standing_of(const struct quota_item *items, size_t n, size_t index)
+static bool is_young(const struct quota_item *item)
 {
-	struct standing s = { .first = true };
+	return item->age_ns < YOUNG_NS;
+}
 
-	for (size_t i = 0; i < n; i++) {
-		if (!has_core(&items[i]) || items[i].group != items[index].group)
-			continue;
-		s.group_cores++;
-		s.group_bytes += items[i].bytes;
-		if (items[i].uid == items[index].uid)
-			s.user_bytes += items[i].bytes;
-		if (i < index)
-			s.first = false;
+static struct quota_scratch *at(const struct plan *plan, uint32_t index)
+{
+	return &plan->items[index].scratch;
+}
+
+/* ---- groups, and the shares of users in them ---- */
+
+/* The group's first item, which is this one if the group is new. */
+static uint32_t find_group(struct plan *plan, uint32_t index)
+{
+	const uint64_t group = plan->items[index].group;
+	struct quota_scratch *bucket =
+		at(plan, (uint32_t)(((group * 0x9e3779b97f4a7c15u) >> 32) % plan->n));
+	struct quota_scratch *s = at(plan, index);
+
+	for (uint32_t i = bucket->bucket; i != NONE; i = at(plan, i)->next_in_bucket)
+		if (plan->items[i].group == group)
+			return i;
+	s->next_in_bucket = bucket->bucket;
+	bucket->bucket = index;
+	s->next_group = plan->groups;
+	plan->groups = index;
+	s->first_share = NONE;
+	return index;
+}
+
+static uint32_t find_share(struct plan *plan, uint32_t index, struct quota_scratch *group)
+{
+	const uint32_t uid = plan->items[index].uid;
+	struct quota_scratch *s = at(plan, index);
+
+	for (uint32_t i = group->first_share; i != NONE; i = at(plan, i)->next_share)
+		if (plan->items[i].uid == uid)
+			return i;
+	s->next_share = group->first_share;
+	group->first_share = index;
+	s->plain = s->young = s->last = NONE;
+	return index;
+}
+
+/* Items come oldest first, so the first of a group is its oldest. */
+static void add_core(struct plan *plan, uint32_t index)
+{
+	const struct quota_item *item = &plan->items[index];
+	struct quota_scratch *s = at(plan, index), *group, *share;
+
+	s->group = find_group(plan, index);
+	group = at(plan, s->group);
+	s->share = find_share(plan, index, group);
+	share = at(plan, s->share);
+	group->group_bytes += item->bytes;
+	group->group_cores++;
+	share->user_bytes += item->bytes;
+	s->next_in_share = NONE;
+	if (share->last != NONE)
+		at(plan, share->last)->next_in_share = index;
+	share->last = index;
+	if (is_young(item)) {
+		if (share->young == NONE)
+			share->young = index;
+	} else if (index != s->group) {
+		group->group_plain++;
+		if (share->plain == NONE)
+			share->plain = index;
 	}
-	return s;
 }
 
-/* Higher tiers go later. */
-static unsigned int tier_of(const struct quota_item *item, const struct standing *s)
-{
-	unsigned int tier = 0;
+/* ---- the next to go ---- */
 
-	if (s->first && s->group_cores > 1)
-		tier = 1; /* first and latest are what people ask for */
-	if (item->age_ns < YOUNG_NS)
-		tier = 2;
-	if (s->group_cores == 1)
-		tier = 3;
-	if (s->group_cores == 1 && item->age_ns < YOUNG_NS)
-		tier = 4;
-	return tier;
+static enum tier tier_of(const struct plan *plan, uint32_t group_index)
+{
+	const struct quota_item *first = &plan->items[group_index];
+	const struct quota_scratch *group = &first->scratch;
+
+	if (group->group_cores == 0)
+		return TIER_EMPTY;
+	if (group->group_plain > 0 && group->group_cores > 1)
+		return TIER_PLAIN;
+	if (group->group_cores > 1)
+		return has_core(first) && !is_young(first) ? TIER_FIRST : TIER_YOUNG;
+	return TIER_ONLY; /* or young besides: told by the item */
 }
 
-static bool goes_before(const struct standing *a, unsigned int tier_a,
-			const struct standing *b, unsigned int tier_b)
+/* The share's oldest core of that kind behind the ones that went. */
+static uint32_t next_of(const struct plan *plan, uint32_t *from, bool young, uint32_t first)
 {
-	if (tier_a != tier_b)
-		return tier_a < tier_b;
+	while (*from != NONE) {
+		const struct quota_item *item = &plan->items[*from];
+
+		if (has_core(item) && is_young(item) == young && (young || *from != first))
+			return *from;
+		*from = item->scratch.next_in_share;
+	}
+	return NONE;
+}
+
+static uint32_t candidate_of(const struct plan *plan, uint32_t group_index, uint32_t share_index,
+			     enum tier tier)
+{
+	struct quota_scratch *share = at(plan, share_index);
+	const bool first_here = at(plan, group_index)->share == share_index;
+	const bool first_left = first_here && has_core(&plan->items[group_index]);
+	uint32_t i = NONE;
+
+	if (tier == TIER_PLAIN || tier == TIER_ONLY)
+		i = next_of(plan, &share->plain, false, group_index);
+	if (tier == TIER_YOUNG || (tier == TIER_ONLY && i == NONE))
+		i = next_of(plan, &share->young, true, group_index);
+	if ((tier == TIER_FIRST || (tier == TIER_ONLY && i == NONE)) && first_left)
+		i = group_index;
+	return i;
+}
+
+/* Of the user who takes most, the oldest. */
+static void choose_in_group(const struct plan *plan, uint32_t group_index)
+{
+	struct quota_scratch *group = at(plan, group_index);
+	enum tier tier = tier_of(plan, group_index);
+
+	group->best = NONE;
+	for (uint32_t s = group->first_share; tier != TIER_EMPTY && s != NONE;
+	     s = at(plan, s)->next_share) {
+		uint64_t user_bytes = at(plan, s)->user_bytes;
+		uint32_t i = candidate_of(plan, group_index, s, tier);
+
+		if (i == NONE ||
+		    (group->best != NONE && (user_bytes < group->best_user_bytes ||
+					     (user_bytes == group->best_user_bytes &&
+					      i > group->best))))
+			continue;
+		group->best = i;
+		group->best_user_bytes = user_bytes;
+	}
+	if (tier == TIER_ONLY && is_young(&plan->items[group->best]))
+		tier = TIER_ONLY_YOUNG;
+	group->tier = tier;
+}
+
+static bool goes_before(const struct quota_scratch *a, const struct quota_scratch *b)
+{
+	if (a->tier != b->tier)
+		return a->tier < b->tier;
 	if (a->group_bytes != b->group_bytes)
 		return a->group_bytes > b->group_bytes;
-	return a->user_bytes > b->user_bytes; /* equal: the older one, which came first */
+	if (a->best_user_bytes != b->best_user_bytes)
+		return a->best_user_bytes > b->best_user_bytes;
+	return a->best < b->best;
 }
 
-static size_t choose(const struct quota_item *items, size_t n)
+static uint32_t choose(const struct plan *plan)
 {
-	struct standing best = { 0 };
-	unsigned int best_tier = 0;
-	size_t chosen = n;
+	const struct quota_scratch *best = NULL;
 
-	for (size_t i = 0; i < n; i++) {
-		struct standing s;
-		unsigned int tier;
-
-		if (!has_core(&items[i]))
-			continue;
-		s = standing_of(items, n, i);
-		tier = tier_of(&items[i], &s);
-		if (chosen == n || goes_before(&s, tier, &best, best_tier)) {
-			chosen = i;
-			best = s;
-			best_tier = tier;
-		}
-	}
-	return chosen;
+	for (uint32_t g = plan->groups; g != NONE; g = at(plan, g)->next_group)
+		if (at(plan, g)->tier != TIER_EMPTY && (!best || goes_before(at(plan, g), best)))
+			best = at(plan, g);
+	return best ? best->best : NONE;
 }
+
+static void drop(struct plan *plan, uint32_t index)
+{
+	struct quota_item *item = &plan->items[index];
+	struct quota_scratch *group = at(plan, item->scratch.group);
+
+	item->drop_core = true;
+	group->group_bytes -= item->bytes;
+	group->group_cores--;
+	group->group_plain -= !is_young(item) && index != item->scratch.group;
+	at(plan, item->scratch.share)->user_bytes -= item->bytes;
+	choose_in_group(plan, item->scratch.group);
+}
+
+static void prepare(struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n; i++)
+		*at(plan, i) = (struct quota_scratch){ .bucket = NONE };
+	for (uint32_t i = 0; i < plan->n; i++)
+		if (has_core(&plan->items[i]))
+			add_core(plan, i);
+	for (uint32_t g = plan->groups; g != NONE; g = at(plan, g)->next_group)
+		choose_in_group(plan, g);
+}
+
+/* ---- the plan ---- */
 
 static void drop_old(struct quota_item *items, size_t n, int64_t max_age_ns)
 {
@@ -96,13 +231,20 @@ static void drop_old(struct quota_item *items, size_t n, int64_t max_age_ns)
 static void drop_cores(struct quota_item *items, size_t n, const struct quota_limits *limits,
 		       uint64_t bytes, uint64_t cores, uint64_t freed)
 {
+	struct plan plan = { .items = items, .n = (uint32_t)n, .groups = NONE };
+	bool prepared = false;
+
 	while (bytes > limits->max_bytes || freed < limits->must_free_bytes ||
 	       (limits->max_count > 0 && cores > limits->max_count)) {
-		size_t i = choose(items, n);
+		uint32_t i;
 
-		if (i == n)
+		if (!prepared)
+			prepare(&plan);
+		prepared = true;
+		i = choose(&plan);
+		if (i == NONE)
 			return;
-		items[i].drop_core = true;
+		drop(&plan, i);
 		bytes -= items[i].bytes;
 		freed += items[i].bytes;
 		cores--;
@@ -131,6 +273,7 @@ void quota_plan(struct quota_item *items, size_t n, const struct quota_limits *l
 {
 	uint64_t bytes = 0, cores = 0, freed = 0;
 
+	assert(n < NONE);
 	drop_old(items, n, limits->max_age_ns);
 	for (size_t i = 0; i < n; i++) {
 		if (has_core(&items[i])) {

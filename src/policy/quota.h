@@ -14,6 +14,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * quota_plan()'s own: what it knows of a group and of a user's share of it is kept in the
+ * first item of each. Numbers are indexes.
+ */
+struct quota_scratch {
+	/* Of every item. */
+	uint32_t bucket; /* of a hash table as large as there are items: its first group or share */
+	uint32_t group; /* the group's first item */
+	uint32_t share; /* the share's first item */
+	uint32_t next_in_share;
+
+	/* Of a group. */
+	uint64_t group_bytes;
+	uint32_t group_cores;
+	uint32_t group_plain; /* cores that go first: neither young nor the oldest */
+	uint32_t next_in_bucket; /* also of a share */
+	uint32_t next_group;
+	uint32_t first_share;
+	uint32_t best; /* the core to go next ... */
+	uint32_t tier; /* ... and how late that is */
+	uint64_t best_user_bytes;
+
+	/* Of a share. */
+	uint64_t user_bytes;
+	uint32_t next_share;
+	uint32_t plain; /* the oldest that is left of the plain ones ... */
+	uint32_t young; /* ... and of the young ones */
+	uint32_t last;
+};
+
 struct quota_item {
 	uint64_t bytes; /* of its core on disk; 0: has none */
 	int64_t age_ns;
@@ -21,6 +51,7 @@ struct quota_item {
 	uint32_t uid;
 	bool drop_core; /* out */
 	bool drop_record; /* out */
+	struct quota_scratch scratch;
 };
 
 struct quota_limits {
@@ -31,5 +62,8 @@ struct quota_limits {
 	int64_t max_age_ns; /* 0: no limit */
 };
 
-/* Marks what is to go. Items are in order of time, oldest first. */
+/*
+ * Marks what is to go. Items are in order of time, oldest first. Each core that goes costs
+ * a look at every group and at every share of its own, so thousands take milliseconds.
+ */
 void quota_plan(struct quota_item *items, size_t n, const struct quota_limits *limits);
