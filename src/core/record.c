@@ -129,16 +129,26 @@ static size_t index_of(const char *name, const char *const *names, size_t n)
 	return 0;
 }
 
+/* A damaged file can hold any number: the ends of time hold it. */
+static int64_t scaled(int64_t value, int64_t factor)
+{
+	int64_t product;
+
+	if (__builtin_mul_overflow(value, factor, &product))
+		return value < 0 ? INT64_MIN : INT64_MAX;
+	return product;
+}
+
 int record_from_json(const json_t *json, struct record *ret_record)
 {
 	struct record record = RECORD_NULL;
 
 	if (!json_is_object(json) || !text_of(json, "id")[0] ||
-	    !json_is_integer(json_object_get(json, "weight")))
+	    !json_is_integer(json_object_get(json, "weight")) || integer_of(json, "weight") < 0)
 		return -EINVAL;
 	(void)snprintf(record.id, sizeof(record.id), "%s", text_of(json, "id"));
-	record.time_ns = integer_of(json, "time") * NS_PER_SEC;
-	record.on_time_ns = integer_of(json, "on_time_ms") * 1000000;
+	record.time_ns = scaled(integer_of(json, "time"), NS_PER_SEC);
+	record.on_time_ns = scaled(integer_of(json, "on_time_ms"), 1000000);
 	record.pid = integer_of(json, "pid");
 	record.tid = integer_of(json, "tid");
 	record.uid = (uint32_t)integer_of(json, "uid");
