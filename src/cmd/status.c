@@ -109,6 +109,10 @@ static void print_totals(const struct ledger *ledger)
 		(void)printf("%" PRIu64 " folded crashes of evicted processes wait for the next "
 			     "tick\n",
 			     t->evicted);
+	if (t->unseen)
+		(void)printf("at least %" PRIu64 " more crashes never reached corefold (kernel "
+			     "log)\n",
+			     t->unseen);
 	(void)printf("%" PRIu64 " operational hours, %" PRIu64
 		     " crash-free (rolling), %" PRIu64 " crash-free (slots), %s uncovered\n",
 		     hours->operational, hours->crashfree, hours->crashfree_slots,

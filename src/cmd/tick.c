@@ -18,6 +18,7 @@
 #include "io/clock.h"
 #include "io/counters.h"
 #include "io/dir.h"
+#include "io/kmsg.h"
 #include "io/store.h"
 #include "policy/units.h"
 #include "quota.h"
@@ -87,6 +88,28 @@ static int verify(struct cmd *cmd, struct ledger *ledger)
 	return cmd_lock_ledger(cmd, ledger);
 }
 
+/*
+ * Each record once, by boot and sequence. A log that was never read before is taken from
+ * its end: what it tells may be older than corefold on this machine.
+ */
+static void count_unseen(struct ledger *ledger, const struct kmsg *kmsg)
+{
+	static const uint8_t never[CLOCK_BOOT_ID_BYTES];
+	struct state_header *header = &ledger->state->header;
+	uint64_t from = header->kmsg_sequence;
+
+	if (kmsg->next_sequence == 0)
+		return;
+	if (memcmp(header->kmsg_boot_id, never, sizeof(never)) == 0)
+		from = UINT64_MAX;
+	else if (memcmp(header->kmsg_boot_id, ledger->now.boot_id, sizeof(never)) != 0)
+		from = 0;
+	header->totals.unseen += kmsg_count(kmsg->sighting, kmsg->sightings, from);
+	memcpy(header->kmsg_boot_id, ledger->now.boot_id, sizeof(never));
+	if (from == 0 || from == UINT64_MAX || kmsg->next_sequence > from)
+		header->kmsg_sequence = kmsg->next_sequence;
+}
+
 static int settle_hours(struct cmd *cmd, struct ledger *ledger)
 {
 	int r;
@@ -143,7 +166,7 @@ static int shorten_counters(struct cmd *cmd, struct ledger *ledger)
 	return CMD_DONE;
 }
 
-static int tick_state(struct cmd *cmd, struct ledger *ledger)
+static int tick_state(struct cmd *cmd, struct ledger *ledger, const struct kmsg *kmsg)
 {
 	struct folded folded[FOLDED_MAX + 1];
 	size_t n = 0;
@@ -156,6 +179,7 @@ static int tick_state(struct cmd *cmd, struct ledger *ledger)
 	if (r != 0)
 		status = cmd_failed(cmd, "cannot take what is overdue: %s",
 				    strerror(r < 0 ? -r : EIO));
+	count_unseen(ledger, kmsg);
 	if (settle_hours(cmd, ledger) != CMD_DONE)
 		status = CMD_FAILED;
 	ledger_unlock(ledger);
@@ -165,20 +189,38 @@ static int tick_state(struct cmd *cmd, struct ledger *ledger)
 	return status;
 }
 
+/* The log is opened as root, and read as nobody in particular. */
+static void read_kmsg(struct cmd *cmd, int fd, struct kmsg *kmsg)
+{
+	int r;
+
+	if (fd < 0)
+		return; /* a container, or not root: unseen crashes stay unseen */
+	r = kmsg_read(fd, kmsg);
+	if (r < 0)
+		(void)cmd_failed(cmd, "cannot read the kernel log: %s", strerror(-r));
+}
+
 static int tick_run(struct cmd *cmd)
 {
 	struct ledger ledger = LEDGER_NULL;
+	struct kmsg kmsg = KMSG_NULL;
+	_cleanup_close_ int kmsg_fd = -1;
 	int status = CMD_DONE;
 
 	if (cmd_option(cmd, &status) != 0)
 		return status;
 	if (optind < cmd->argc)
 		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
+	(void)kmsg_open(&kmsg_fd);
 	status = cmd_open_ledger(cmd, &ledger);
+	if (status == CMD_DONE)
+		read_kmsg(cmd, kmsg_fd, &kmsg);
 	if (status == CMD_DONE)
 		status = cmd_lock_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
-		status = tick_state(cmd, &ledger);
+		status = tick_state(cmd, &ledger, &kmsg);
+	kmsg_done(&kmsg);
 	if (status == CMD_DONE)
 		status = shorten_counters(cmd, &ledger);
 	if (status == CMD_DONE) {
