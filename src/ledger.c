@@ -80,10 +80,40 @@ static void append_counters(struct ledger *ledger, const struct counters_event *
 		ledger->counters_failed = strerror(-r);
 }
 
+/* Beyond COUNTERS_HARD_BYTES crashes add no lines: here is what they would have said. */
+static int append_slots(struct ledger *ledger)
+{
+	struct state *state = ledger->state;
+
+	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
+		struct counters_event event = { .always = true };
+		struct state_slot slot;
+		int r;
+
+		if (!state->place[i].used)
+			continue;
+		event.slot = &slot;
+		r = state_read_slot(state, i, &slot);
+		if (r == 0)
+			r = counters_append(ledger->dir_fd, &state->header,
+					    &state->header.totals, ledger->now.wall_ns, &event,
+					    false);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
 int ledger_snapshot(struct ledger *ledger, bool sync)
 {
-	struct counters_event event = { 0 };
+	struct counters_event event = { .always = true };
 
+	if (counters_full(ledger->dir_fd)) {
+		int r = append_slots(ledger);
+
+		if (r != 0)
+			return r;
+	}
 	return counters_append(ledger->dir_fd, &ledger->state->header,
 			       &ledger->state->header.totals, ledger->now.wall_ns, &event,
 			       sync);
@@ -222,6 +252,8 @@ static int merge_event(struct ledger *ledger, const struct event *event)
 		return r == STATE_E_FULL ? -EAGAIN : r;
 	hours_crash(&state->header.hours, clock_covered_ns(&state->header.clock),
 		    ledger->config->interval_ns);
+	if (slot.account.crashes == 0)
+		slot.first_ns = ledger->on_time_ns;
 	slot.last_ns = ledger->on_time_ns;
 	slot.last_wall_ns = event->wall_ns;
 	if (!event->kept) {
@@ -289,6 +321,11 @@ static void advance(struct ledger *ledger, const struct clock_reading *now)
 	struct state_header *header = &ledger->state->header;
 
 	ledger->now = *now;
+	if (header->machine == 0)
+		header->machine = name_hash(now, sizeof(*now)) | 1;
+	if (header->clock.started &&
+	    memcmp(header->clock.boot_id, now->boot_id, CLOCK_BOOT_ID_BYTES) != 0)
+		stops_boot(&header->stops);
 	ledger->on_time_ns = clock_advance(&header->clock, now, ledger->covered);
 	hours_settle(&header->hours, clock_covered_ns(&header->clock),
 		     ledger->config->interval_ns);

@@ -290,6 +290,9 @@ static int put_process(struct rebuild *rebuild, const char *key, const json_t *o
 	if (r != 0)
 		return r < 0 ? r : -EIO;
 	fill_account(rebuild, key, json_object_get(rebuild->processes, key), &slot.account);
+	if (__builtin_mul_overflow(json_integer_value(json_object_get(object, "first_ms")),
+				   1000000, &slot.first_ns))
+		slot.first_ns = 0;
 	slot.last_wall_ns = seconds_ns(number(object, "last_time"));
 	slot.last_ns = on_time_of(rebuild, slot.last_wall_ns);
 	r = state_write(state, index, &slot, STATE_INFLIGHT, false);
@@ -480,6 +483,10 @@ static void put_clock(struct state_header *header, const json_t *line,
 	clock->on_time_ns = seconds_ns(number(line, "on_time_seconds"));
 	clock->uncovered_ns = seconds_ns(number(line, "uncovered_seconds"));
 	clock->boots = number(line, "boots");
+	header->machine = strtoull(text(line, "machine"), NULL, 16);
+	header->stops.known = json_is_integer(json_object_get(line, "unclean_shutdowns"));
+	header->stops.unclean = number(line, "unclean_shutdowns");
+	header->stops.marked = true; /* whether it was, the old file knew */
 	clock->started = true;
 	clock->covered = true;
 	clock->monotonic_ns = now->monotonic_ns;

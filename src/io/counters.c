@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "io/cleanup.h"
 #include "io/dir.h"
@@ -31,8 +32,9 @@ static json_t *process_object(const struct state_slot *slot)
 {
 	const struct account *a = &slot->account;
 
-	return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "uid",
-			 (json_int_t)slot->uid, "process", slot->process, "crashes",
+	return json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "uid",
+			 (json_int_t)slot->uid, "process", slot->process, "first_ms",
+			 (json_int_t)(slot->first_ns / 1000000), "crashes",
 			 (json_int_t)a->crashes, "kept", (json_int_t)a->kept, "folded",
 			 (json_int_t)a->folded, "kept_weight", (json_int_t)a->kept_weight,
 			 "pending", (json_int_t)a->throttle.pending, "in_flight",
@@ -43,10 +45,12 @@ static json_t *process_object(const struct state_slot *slot)
 static json_t *totals_object(const struct state_header *header, const struct totals *t,
 			     int64_t wall_ns)
 {
-	char boot_id[37];
+	char boot_id[37], machine[17];
+	json_t *object;
 
 	format_boot_id(header->clock.boot_id, boot_id);
-	return json_pack(
+	(void)snprintf(machine, sizeof(machine), "%016" PRIx64, header->machine);
+	object = json_pack(
 		"{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"time", (json_int_t)(wall_ns / NS_PER_SEC), "boot_id", boot_id, "boots",
 		(json_int_t)header->clock.boots, "on_time_seconds",
@@ -59,6 +63,11 @@ static json_t *totals_object(const struct state_header *header, const struct tot
 		(json_int_t)t->kept_weight, "pending", (json_int_t)t->pending, "in_flight",
 		(json_int_t)t->in_flight, "evicted", (json_int_t)t->evicted, "unseen",
 		(json_int_t)t->unseen, "sequence", (json_int_t)header->sequence);
+	(void)json_object_set_new(object, "machine", json_string(machine));
+	if (header->stops.known)
+		(void)json_object_set_new(object, "unclean_shutdowns",
+					  json_integer((json_int_t)header->stops.unclean));
+	return object;
 }
 
 static json_t *line_object(const struct state_header *header, const struct totals *totals,
@@ -101,6 +110,14 @@ static bool ends_torn(int fd)
 	return last != '\n';
 }
 
+bool counters_full(int dir_fd)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, COUNTERS_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_size > COUNTERS_HARD_BYTES;
+}
+
 int counters_append(int dir_fd, const struct state_header *header,
 		    const struct totals *totals, int64_t wall_ns,
 		    const struct counters_event *event, bool sync)
@@ -111,6 +128,8 @@ int counters_append(int dir_fd, const struct state_header *header,
 	size_t n;
 	int r;
 
+	if (!event->always && counters_full(dir_fd))
+		return 0;
 	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDWR | O_CREAT | O_APPEND, &fd);
 	if (r != 0)
 		return r < 0 ? r : -EPERM;
@@ -199,22 +218,36 @@ int counters_read(int dir_fd, counters_each *each, counters_bad *bad, void *user
 struct roll_up {
 	FILE *out;
 	json_t *last; /* newest line, not yet written */
-	json_t *processes; /* of each process the newest object since the last line written */
+	json_t *processes; /* newest object of each process not yet written, longest waiting first */
+	int64_t newest_s; /* time of the file's last line */
 	json_t *reserved; /* by id: keeps that have not ended so far */
 	bool failed;
 };
 
-/* Writes what has been held back: one snapshot with every process that changed. */
-static void flush(struct roll_up *roll)
+/* Takes those that have waited longest out of the ones held back. */
+static json_t *take_processes(struct roll_up *roll, size_t max)
 {
-	json_t *processes, *process;
+	json_t *taken = json_array(), *process;
 	const char *key;
+	void *next;
+
+	json_object_foreach_safe(roll->processes, next, key, process) {
+		if (json_array_size(taken) == max)
+			break;
+		(void)json_array_append(taken, process);
+		(void)json_object_del(roll->processes, key);
+	}
+	return taken;
+}
+
+/* Writes what has been held back: one snapshot with processes that changed. */
+static void flush(struct roll_up *roll, size_t processes_max)
+{
+	json_t *processes;
 
 	if (!roll->last)
 		return;
-	processes = json_array();
-	json_object_foreach(roll->processes, key, process)
-		(void)json_array_append(processes, process);
+	processes = take_processes(roll, processes_max);
 	(void)json_object_set_new(roll->last, "processes", processes);
 	(void)json_object_del(roll->last, "settled");
 	(void)json_object_del(roll->last, "reserved");
@@ -222,7 +255,6 @@ static void flush(struct roll_up *roll)
 		roll->failed = true;
 	json_decref(roll->last);
 	roll->last = NULL;
-	(void)json_object_clear(roll->processes);
 }
 
 /* The last line carries the keeps that were still under way. */
@@ -236,14 +268,14 @@ static void flush_last(struct roll_up *roll)
 	if (roll->last && json_array_size(open) > 0) {
 		json_t *last = json_deep_copy(roll->last);
 
-		flush(roll);
+		flush(roll, SIZE_MAX);
 		(void)json_object_set(last, "reserved", open);
 		if (json_dumpf(last, roll->out, JSON_COMPACT) < 0 ||
 		    fputc('\n', roll->out) == EOF)
 			roll->failed = true;
 		json_decref(last);
 	}
-	flush(roll);
+	flush(roll, SIZE_MAX);
 	json_decref(open);
 }
 
@@ -258,21 +290,36 @@ static void hold_changes(struct roll_up *roll, const json_t *line)
 	size_t i;
 
 	json_array_foreach(json_object_get(line, "processes"), i, process) {
-		char key[NAME_SIZE + 24];
+		char key[NAME_SIZE + 48];
 
-		(void)snprintf(key, sizeof(key), "%" JSON_INTEGER_FORMAT " %.*s",
+		/* An evicted process that comes back counts from 0: another life, kept apart. */
+		(void)snprintf(key, sizeof(key),
+			       "%" JSON_INTEGER_FORMAT " %" JSON_INTEGER_FORMAT " %.*s",
 			       json_integer_value(json_object_get(process, "uid")),
+			       json_integer_value(json_object_get(process, "first_ms")),
 			       NAME_SIZE - 1, text_of(process, "process"));
 		(void)json_object_set(roll->processes, key, process);
+		if (json_object_size(roll->processes) > COUNTERS_HELD_PROCESSES)
+			json_decref(take_processes(roll, 1));
 	}
 	json_array_foreach(json_object_get(line, "reserved"), i, entry)
 		(void)json_object_set(roll->reserved, text_of(entry, "id"), entry);
 	(void)json_object_del(roll->reserved, text_of(line, "settled"));
 }
 
-static int64_t hour_of(const json_t *line)
+/* Lines of one bucket become one; buckets of different kinds never are the same. */
+static int64_t bucket_of(const json_t *line, int64_t newest_s)
 {
-	return json_integer_value(json_object_get(line, "time")) / 3600;
+	time_t time = json_integer_value(json_object_get(line, "time"));
+	struct tm tm;
+
+	if (newest_s - time <= COUNTERS_HOURS_S)
+		return 4 * (time / 3600);
+	if (newest_s - time <= COUNTERS_DAYS_S)
+		return 4 * (time / 86400) + 1;
+	if (!gmtime_r(&time, &tm))
+		return 3;
+	return 4 * (12 * (int64_t)tm.tm_year + tm.tm_mon) + 2;
 }
 
 static bool roll_line(void *userdata, const json_t *line, unsigned int number)
@@ -280,12 +327,35 @@ static bool roll_line(void *userdata, const json_t *line, unsigned int number)
 	struct roll_up *roll = userdata;
 
 	(void)number;
-	if (roll->last && hour_of(roll->last) != hour_of(line))
-		flush(roll);
+	if (roll->last &&
+	    bucket_of(roll->last, roll->newest_s) != bucket_of(line, roll->newest_s))
+		flush(roll, COUNTERS_LINE_PROCESSES);
 	json_decref(roll->last);
 	hold_changes(roll, line);
 	roll->last = json_deep_copy(line);
 	return !roll->failed;
+}
+
+/* Only the time of each line is looked at, which is much faster than parsing it. */
+static int newest_time(int dir_fd, int64_t *ret_newest_s)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int fd, r;
+
+	*ret_newest_s = 0;
+	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDONLY, &fd);
+	if (r != 0)
+		return r < 0 ? r : -EPERM;
+	file = fdopen(fd, "r");
+	if (!file) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	while (getline(&text, &size, file) > 0)
+		(void)sscanf(text, "{\"time\":%" SCNd64, ret_newest_s);
+	return 0;
 }
 
 static int roll_into(int dir_fd, FILE *out, uint64_t *ret_bytes)
@@ -295,7 +365,9 @@ static int roll_into(int dir_fd, FILE *out, uint64_t *ret_bytes)
 				.reserved = json_object() };
 	int r;
 
-	r = read_lines(dir_fd, roll_line, NULL, &roll, ret_bytes);
+	r = newest_time(dir_fd, &roll.newest_s);
+	if (r == 0)
+		r = read_lines(dir_fd, roll_line, NULL, &roll, ret_bytes);
 	flush_last(&roll);
 	json_decref(roll.processes);
 	json_decref(roll.reserved);

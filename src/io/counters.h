@@ -15,7 +15,7 @@
 #include "io/state.h"
 
 #define COUNTERS_FILE "counters"
-/* Rolled up beyond the first size at a tick, beyond the second by whoever appends. */
+/* Rolled up beyond the first size at a tick; beyond the second only ticks append. */
 #define COUNTERS_ROLL_BYTES (1 << 20)
 #define COUNTERS_HARD_BYTES (8 << 20)
 
@@ -25,12 +25,20 @@ struct counters_event {
 	const char *reserved_id; /* a keep of it that began ... */
 	uint64_t reserved_weight;
 	const char *settled_id; /* ... or that ended, kept or given back */
+	bool always; /* also beyond COUNTERS_HARD_BYTES */
 };
 
-/* Appends a line; sync makes it durable. */
+/*
+ * Appends a line; sync makes it durable. Beyond COUNTERS_HARD_BYTES nothing is appended
+ * and 0 returned, unless `always`: a storm between two ticks must not fill the disk, and
+ * the next tick says all that these lines would have said.
+ */
 int counters_append(int dir_fd, const struct state_header *header,
 		    const struct totals *totals, int64_t wall_ns,
 		    const struct counters_event *event, bool sync);
+
+/* Is the file beyond COUNTERS_HARD_BYTES? */
+bool counters_full(int dir_fd);
 
 /* Called for each line in order; a false return stops. `line` counts from 1. */
 typedef bool counters_each(void *userdata, const json_t *object, unsigned int line);
@@ -39,9 +47,20 @@ typedef void counters_bad(void *userdata, unsigned int line, const char *why);
 /* Reads the file; lines that are no counters are skipped and told to `bad` (may be NULL). */
 int counters_read(int dir_fd, counters_each *each, counters_bad *bad, void *userdata);
 
+/* How old a line may become, seen from the newest, before its day and month swallow it. */
+#define COUNTERS_HOURS_S (8 * 86400)
+#define COUNTERS_DAYS_S (400 * 86400)
+/* Processes named by one line of a file that was rolled up; more wait for the next line. */
+#define COUNTERS_LINE_PROCESSES 32
+/* Processes whose newest counts a roll-up carries along. */
+#define COUNTERS_HELD_PROCESSES 2048
+
 /*
- * Shortens the file when it is larger than `beyond_bytes`: of what is old, the last
- * snapshot of each hour with every process that changed in it remains. The long part
+ * Shortens the file when it is larger than `beyond_bytes`. Of each hour of the last eight
+ * days the last snapshot remains, of each day of the last 400 days, of each month before.
+ * Snapshots are cumulative, so no sum changes, only how finely it is known when. A line
+ * names at most COUNTERS_LINE_PROCESSES processes that changed; the others are named by the
+ * lines that follow, the newest line names all that are left. The long part
  * (begin) needs no lock, the short one (end) does: it takes over what was appended
  * meanwhile and puts the new file in place. Only one roll-up runs at a time; begin leaves
  * roll->fd at -1 when there is nothing to do.

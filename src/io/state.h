@@ -27,6 +27,7 @@
 #include "policy/clock.h"
 #include "policy/hours.h"
 #include "policy/name.h"
+#include "policy/stops.h"
 
 #define STATE_FILE "throttle"
 #define STATE_TEMP_PREFIX ".throttle." /* a new one being made; litter if its maker was killed */
@@ -58,7 +59,9 @@ struct state_header {
 	uint8_t kmsg_boot_id[CLOCK_BOOT_ID_BYTES]; /* kernel log read so far: boot and record */
 	uint64_t kmsg_sequence;
 	uint64_t places_sum; /* checksums of all places, folded into one by exclusive or */
-	uint64_t reserved[15];
+	uint64_t machine; /* names this state in its counters; 0: not yet chosen */
+	struct stops stops;
+	uint64_t reserved[12];
 	uint32_t complete; /* bool: what counters and records tell has been put back */
 	uint32_t crc; /* of all before it */
 };
