@@ -193,7 +193,10 @@ static void complain_config(void *userdata, const char *where, const char *what)
 
 int cmd_read_config(struct cmd *cmd)
 {
+	if (cmd->config_read)
+		return CMD_DONE;
 	config_init(&cmd->config);
+	cmd->config_read = true;
 	if (config_read(&cmd->config, cmd->config_path, complain_config, NULL) < 0)
 		return CMD_FAILED;
 	return CMD_DONE;

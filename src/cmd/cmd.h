@@ -49,6 +49,7 @@ struct cmd {
 	const char *config_path; /* -C, or NULL */
 	bool json; /* --json */
 	struct config config; /* after cmd_read_config() or cmd_open_ledger() */
+	bool config_read; /* once is enough: its mistakes are told while reading */
 };
 
 extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_summary,

@@ -23,20 +23,43 @@ enum {
 	LETTER_OUTPUT,
 };
 
+enum format {
+	FORMAT_TEXT,
+	FORMAT_JSON,
+	FORMAT_PROMETHEUS,
+	FORMAT_HTML,
+};
+
 static const struct cmd_option options[] = {
-	{ LETTER_SINCE, "since", "TIME", "leave out crashes before TIME" },
-	{ LETTER_UNTIL, "until", "TIME", "leave out crashes after TIME" },
-	{ LETTER_FORMAT, "format", "FORMAT", "text (default) or json" },
+	{ LETTER_SINCE, "since", "TIME", "leave out what happened before TIME" },
+	{ LETTER_UNTIL, "until", "TIME", "leave out what happened at TIME or later" },
+	{ LETTER_FORMAT, "format", "FORMAT", "text (default), json, prometheus or html" },
 	{ LETTER_OUTPUT, "output", "FILE", "write to FILE instead of standard output" },
+	{ 'q', "quiet", NULL, "print nothing when nothing is new (for cron)" },
 	{ 0 },
 };
 
 struct request_options {
 	struct summary_window window;
+	enum format format;
+	bool quiet;
 	const char *output;
 };
 
-static int take_option(struct cmd *cmd, struct request_options *o, int letter)
+static int take_format(const char *text, enum format *ret_format)
+{
+	static const char *const names[] = { "text", "json", "prometheus", "html" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*ret_format = (enum format)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int take_option(struct request_options *o, int letter)
 {
 	int64_t now_s = time(NULL);
 
@@ -48,16 +71,15 @@ static int take_option(struct cmd *cmd, struct request_options *o, int letter)
 	case LETTER_OUTPUT:
 		o->output = optarg;
 		return 0;
-	default:
-		if (strcmp(optarg, "json") == 0)
-			cmd->json = true;
-		else if (strcmp(optarg, "text") != 0)
-			return -EINVAL;
+	case 'q':
+		o->quiet = true;
 		return 0;
+	default:
+		return take_format(optarg, &o->format);
 	}
 }
 
-/* The state is read under the lock, the records after it: they do not change. */
+/* The state is read under the lock, the rest after it: it is only ever added to. */
 static int gather(struct cmd *cmd, struct ledger *ledger, struct summary *summary)
 {
 	int status, r;
@@ -67,63 +89,99 @@ static int gather(struct cmd *cmd, struct ledger *ledger, struct summary *summar
 		return status;
 	r = summary_take_state(summary, ledger);
 	ledger_unlock(ledger);
-	if (r == 0)
-		r = summary_take_records(summary, ledger->store_fd);
 	if (r != 0)
-		return cmd_failed(cmd, "cannot read the %s: %s", r > 0 ? "throttle file" : "records",
+		return cmd_failed(cmd, "cannot read the throttle file: %s",
 				  strerror(r < 0 ? -r : EIO));
+	r = summary_take_history(summary, ledger->dir_fd);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot read the counters: %s", strerror(-r));
+	r = summary_take_records(summary, ledger->dir_fd, ledger->store_fd);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot read the records: %s", strerror(-r));
 	return CMD_DONE;
 }
 
-static int write_out(struct cmd *cmd, const struct summary *summary, const struct output *output)
+static int write_json(const struct summary *summary, FILE *out)
+{
+	json_t *json = summary_json(summary);
+	int r = json ? json_dumpf(json, out, JSON_INDENT(1)) : -1;
+
+	(void)fputc('\n', out);
+	json_decref(json);
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static int write_out(struct cmd *cmd, const struct summary *summary, enum format format,
+		     const struct ledger *ledger, const struct output *output)
 {
 	_cleanup_fclose_ FILE *out = fdopen(output->fd, "w");
+	int r = 0;
 
 	if (!out)
 		return cmd_failed(cmd, "out of memory");
-	if (cmd->json) {
-		json_t *json = summary_json(summary);
-
-		(void)json_dumpf(json, out, JSON_INDENT(1));
-		(void)fputc('\n', out);
-		json_decref(json);
-	} else {
+	switch (format) {
+	case FORMAT_TEXT:
 		summary_text(summary, out);
+		break;
+	case FORMAT_JSON:
+		r = write_json(summary, out);
+		break;
+	case FORMAT_PROMETHEUS:
+		r = summary_prometheus(summary, ledger->dir_fd, false, out);
+		break;
+	case FORMAT_HTML:
+		summary_html(summary, ledger->store_fd, out);
+		break;
 	}
+	if (r < 0)
+		return cmd_failed(cmd, "cannot make the summary: %s", strerror(-r));
 	if (fflush(out) != 0 || ferror(out))
 		return cmd_failed(cmd, "cannot write the summary: %s", strerror(errno));
 	return CMD_DONE;
+}
+
+static int run_with(struct cmd *cmd, const struct request_options *o)
+{
+	struct ledger ledger = LEDGER_NULL;
+	struct summary summary = SUMMARY_NULL;
+	struct output out;
+	int status;
+
+	summary.window = o->window;
+	summary.bins.wanted = o->format == FORMAT_HTML;
+	status = output_open(cmd, o->output, &out);
+	if (status == CMD_DONE)
+		status = cmd_open_ledger(cmd, &ledger);
+	if (status == CMD_DONE)
+		status = gather(cmd, &ledger, &summary);
+	if (status == CMD_DONE && !(o->quiet && !summary_has_news(&summary)))
+		status = write_out(cmd, &summary, o->format, &ledger, &out);
+	summary_done(&summary);
+	ledger_done(&ledger);
+	return status;
 }
 
 static int summary_run(struct cmd *cmd)
 {
 	struct request_options o = { .window = { .since_ns = INT64_MIN,
 						 .until_ns = INT64_MAX } };
-	struct ledger ledger = LEDGER_NULL;
-	struct summary summary = SUMMARY_NULL;
-	struct output out;
 	int status = CMD_DONE, letter;
 
 	while ((letter = cmd_option(cmd, &status)) > 0)
-		if (take_option(cmd, &o, letter) < 0)
+		if (take_option(&o, letter) < 0)
 			return cmd_usage_error(cmd, "'%s' is no %s", optarg,
-					       letter == LETTER_FORMAT ? "format (text, json)" :
-									 "time (see corefold(8), TIMES)");
+					       letter == LETTER_FORMAT ?
+						       "format (text, json, prometheus, html)" :
+						       "time (see corefold(8), TIMES)");
 	if (letter < 0)
 		return status;
 	if (optind < cmd->argc)
 		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
-	summary.window = o.window;
-	status = output_open(cmd, o.output, &out);
-	if (status == CMD_DONE)
-		status = cmd_open_ledger(cmd, &ledger);
-	if (status == CMD_DONE)
-		status = gather(cmd, &ledger, &summary);
-	if (status == CMD_DONE)
-		status = write_out(cmd, &summary, &out);
-	summary_done(&summary);
-	ledger_done(&ledger);
-	return status;
+	if (o.window.since_ns > o.window.until_ns)
+		return cmd_usage_error(cmd, "--since is later than --until");
+	if (cmd->json)
+		o.format = FORMAT_JSON;
+	return run_with(cmd, &o);
 }
 
 const struct command cmd_summary = {

@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/textfile.h"
 #include "core/record.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
@@ -23,6 +25,7 @@
 #include "policy/units.h"
 #include "quota.h"
 #include "settle.h"
+#include "summary/summary.h"
 
 /* Folded records written by one tick; what is left waits for the next. */
 #define FOLDED_MAX 64
@@ -166,8 +169,21 @@ static int shorten_counters(struct cmd *cmd, struct ledger *ledger)
 	return CMD_DONE;
 }
 
-static int tick_state(struct cmd *cmd, struct ledger *ledger, const struct kmsg *kmsg)
+/* What a tick works with. */
+struct tick {
+	struct ledger ledger;
+	struct kmsg kmsg;
+	struct textfile textfile;
+	struct summary summary; /* of the machine as it is, for the textfile */
+	bool stopping;
+};
+#define TICK_NULL                                                                        \
+	{ .ledger = LEDGER_NULL, .kmsg = KMSG_NULL, .textfile = TEXTFILE_NULL,           \
+	  .summary = SUMMARY_NULL }
+
+static int tick_state(struct cmd *cmd, struct tick *tick)
 {
+	struct ledger *ledger = &tick->ledger;
 	struct folded folded[FOLDED_MAX + 1];
 	size_t n = 0;
 	int status, r;
@@ -179,9 +195,12 @@ static int tick_state(struct cmd *cmd, struct ledger *ledger, const struct kmsg 
 	if (r != 0)
 		status = cmd_failed(cmd, "cannot take what is overdue: %s",
 				    strerror(r < 0 ? -r : EIO));
-	count_unseen(ledger, kmsg);
+	count_unseen(ledger, &tick->kmsg);
+	stops_tick(&ledger->state->header.stops, tick->stopping);
 	if (settle_hours(cmd, ledger) != CMD_DONE)
 		status = CMD_FAILED;
+	if (tick->textfile.fd >= 0 && summary_take_state(&tick->summary, ledger) != 0)
+		textfile_abort(&tick->textfile);
 	ledger_unlock(ledger);
 	for (size_t i = 0; i < n; i++)
 		if (write_folded(cmd, ledger, &folded[i]) != CMD_DONE)
@@ -201,41 +220,103 @@ static void read_kmsg(struct cmd *cmd, int fd, struct kmsg *kmsg)
 		(void)cmd_failed(cmd, "cannot read the kernel log: %s", strerror(-r));
 }
 
+static int write_textfile(struct cmd *cmd, struct tick *tick)
+{
+	FILE *out;
+	int fd, r;
+
+	if (tick->textfile.fd < 0)
+		return CMD_DONE;
+	fd = fcntl(tick->textfile.fd, F_DUPFD_CLOEXEC, 0);
+	out = fd >= 0 ? fdopen(fd, "w") : NULL;
+	r = out ? summary_prometheus(&tick->summary, tick->ledger.dir_fd, true, out) : -ENOMEM;
+	if (out && fclose(out) != 0 && r == 0)
+		r = -EIO;
+	if (r == 0)
+		return CMD_DONE;
+	textfile_abort(&tick->textfile);
+	return cmd_failed(cmd, "%s: %s", cmd->config.textfile, strerror(-r));
+}
+
+/* Signatures and metrics. Nothing of it is worth failing the ledger's work for. */
+static int report(struct cmd *cmd, struct tick *tick)
+{
+	int r;
+
+	r = known_update(tick->ledger.dir_fd, tick->ledger.store_fd);
+	if (r < 0)
+		(void)cmd_failed(cmd, "cannot remember signatures: %s", strerror(-r));
+	return write_textfile(cmd, tick) != CMD_DONE || r < 0 ? CMD_FAILED : CMD_DONE;
+}
+
+static int tick_all(struct cmd *cmd, struct tick *tick)
+{
+	struct ledger *ledger = &tick->ledger;
+	int status;
+
+	status = cmd_lock_ledger(cmd, ledger);
+	if (status == CMD_DONE)
+		status = tick_state(cmd, tick);
+	if (status == CMD_DONE)
+		status = shorten_counters(cmd, ledger);
+	if (status != CMD_DONE) {
+		textfile_abort(&tick->textfile);
+		return status;
+	}
+	store_clean(ledger->store_fd, ledger->now.wall_ns / NS_PER_SEC, LITTER_S);
+	dir_clean(ledger->dir_fd, STATE_TEMP_PREFIX, ledger->now.wall_ns / NS_PER_SEC, LITTER_S);
+	(void)quota_apply(ledger->store_fd, &cmd->config, ledger->now.wall_ns);
+	return report(cmd, tick);
+}
+
+/* What only root can open is opened before root is given up. */
+static int tick_open(struct cmd *cmd, struct tick *tick)
+{
+	_cleanup_close_ int kmsg_fd = -1;
+	int status;
+
+	(void)kmsg_open(&kmsg_fd);
+	status = cmd_open_ledger(cmd, &tick->ledger);
+	if (status == CMD_DONE)
+		read_kmsg(cmd, kmsg_fd, &tick->kmsg);
+	return status;
+}
+
 static int tick_run(struct cmd *cmd)
 {
-	struct ledger ledger = LEDGER_NULL;
-	struct kmsg kmsg = KMSG_NULL;
-	_cleanup_close_ int kmsg_fd = -1;
-	int status = CMD_DONE;
+	struct tick tick = TICK_NULL;
+	int status = CMD_DONE, letter, textfile;
 
-	if (cmd_option(cmd, &status) != 0)
+	while ((letter = cmd_option(cmd, &status)) > 0)
+		tick.stopping = true;
+	if (letter < 0)
 		return status;
 	if (optind < cmd->argc)
 		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
-	(void)kmsg_open(&kmsg_fd);
-	status = cmd_open_ledger(cmd, &ledger);
+	status = cmd_read_config(cmd);
+	if (status != CMD_DONE)
+		return status;
+	textfile = textfile_open(cmd, &tick.textfile);
+	status = tick_open(cmd, &tick);
 	if (status == CMD_DONE)
-		read_kmsg(cmd, kmsg_fd, &kmsg);
-	if (status == CMD_DONE)
-		status = cmd_lock_ledger(cmd, &ledger);
-	if (status == CMD_DONE)
-		status = tick_state(cmd, &ledger, &kmsg);
-	kmsg_done(&kmsg);
-	if (status == CMD_DONE)
-		status = shorten_counters(cmd, &ledger);
-	if (status == CMD_DONE) {
-		store_clean(ledger.store_fd, ledger.now.wall_ns / NS_PER_SEC, LITTER_S);
-		dir_clean(ledger.dir_fd, STATE_TEMP_PREFIX, ledger.now.wall_ns / NS_PER_SEC,
-			  LITTER_S);
-		(void)quota_apply(ledger.store_fd, &cmd->config, ledger.now.wall_ns);
-	}
-	ledger_done(&ledger);
-	return status;
+		status = tick_all(cmd, &tick);
+	else
+		textfile_abort(&tick.textfile);
+	kmsg_done(&tick.kmsg);
+	summary_done(&tick.summary);
+	ledger_done(&tick.ledger);
+	return status == CMD_DONE ? textfile : status;
 }
+
+static const struct cmd_option options[] = {
+	{ 257, "stopping", NULL, "the machine is being shut down (tells a clean end from others)" },
+	{ 0 },
+};
 
 const struct command cmd_tick = {
 	.name = "tick",
 	.arguments = "",
 	.summary = "settle the hours and what is overdue (every 5 minutes, from cron or a timer)",
+	.options = options,
 	.run = tick_run,
 };

@@ -67,6 +67,9 @@ static const struct key keys[] = {
 	KEY("Store", "MaxCount", VALUE_U64, max_count, 0, INT64_MAX),
 	KEY("Hours", "Interval", VALUE_SPAN, interval_ns, 1000000, YEARS_NS),
 	KEY("Hook", "OnKeep", VALUE_TEXT, on_keep, 0, CONFIG_COMMAND_SIZE),
+	KEY("Hook", "OnNewSignature", VALUE_TEXT, on_new_signature, 0, CONFIG_COMMAND_SIZE),
+	KEY("Hook", "Timeout", VALUE_SPAN, hook_timeout_ns, NS_PER_SEC, 3600 * NS_PER_SEC),
+	KEY("Summary", "Textfile", VALUE_PATH, textfile, 0, PATH_MAX),
 };
 
 const char *config_default_path(void)
@@ -92,6 +95,7 @@ void config_init(struct config *config)
 		.keep_free = 1500,
 		.max_age_ns = 14 * 86400 * NS_PER_SEC,
 		.interval_ns = 3600 * NS_PER_SEC,
+		.hook_timeout_ns = 60 * NS_PER_SEC,
 	};
 }
 

@@ -42,6 +42,10 @@ struct config {
 	int64_t interval_ns;
 
 	char on_keep[CONFIG_COMMAND_SIZE];
+	char on_new_signature[CONFIG_COMMAND_SIZE];
+	int64_t hook_timeout_ns;
+
+	char textfile[PATH_MAX]; /* "": none is written */
 };
 
 /* Called for each line that cannot be used; the default stands. `where` is "file:line". */

@@ -3,36 +3,77 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/record.h"
-#include "io/store.h"
-#include "summary/summary.h"
+#include "io/sysctl.h"
+#include "policy/units.h"
+#include "summary/history.h"
 
-/* ---- the ledger ---- */
+#define DAY_S 86400
 
-static int compare_processes(const void *a, const void *b)
+/* ---- what is so now ---- */
+
+static void take_header(struct summary *summary, const struct ledger *ledger)
 {
-	const struct summary_process *x = a, *y = b;
+	const struct state_header *h = &ledger->state->header;
+	char value[SYSCTL_SIZE];
 
-	if (x->crashes != y->crashes)
-		return x->crashes > y->crashes ? -1 : 1;
-	return strcmp(x->process, y->process) ?: (x->uid > y->uid) - (x->uid < y->uid);
+	summary->now_ns = ledger->now.wall_ns;
+	summary->news_since_s = summary->window.since_ns == INT64_MIN ?
+					summary->now_ns / NS_PER_SEC - DAY_S :
+					summary->window.since_ns / NS_PER_SEC;
+	summary->machine = h->machine;
+	summary->totals = h->totals;
+	summary->stops_known = h->stops.known;
+	summary->interval_ns = ledger->config->interval_ns;
+	summary->ever = (struct summary_tally){
+		.crashes = h->totals.crashes,
+		.folded = h->totals.folded,
+		.kept = h->totals.kept,
+		.kept_weight = h->totals.kept_weight,
+		.unseen = h->totals.unseen,
+		.operational = h->hours.operational,
+		.crashfree = h->hours.crashfree,
+		.crashfree_slots = h->hours.crashfree_slots,
+		.boots = h->clock.boots,
+		.unclean = h->stops.unclean,
+		.on_time_s = h->clock.on_time_ns / NS_PER_SEC,
+		.uncovered_s = h->clock.uncovered_ns / NS_PER_SEC,
+	};
+	if (sysctl_read(SYSCTL_SUID_DUMPABLE, value) == 0)
+		summary->suid_dumpable = atoi(value);
+}
+
+static void take_slot(const struct ledger *ledger, const struct state_slot *slot,
+		      struct summary_process *p)
+{
+	const struct throttle_limits *limits = &ledger->config->throttle;
+
+	*p = (struct summary_process){
+		.uid = slot->uid,
+		.ever = { slot->account.crashes, slot->account.folded, slot->account.kept,
+			  slot->account.kept_weight },
+		.pending = slot->account.throttle.pending,
+		.in_flight = slot->account.in_flight,
+		.first_ms = slot->first_ns / 1000000,
+		.throttled = limits->enabled &&
+			     throttle_window_over(&slot->account.throttle.window, limits,
+						  ledger->on_time_ns),
+	};
+	memcpy(p->process, slot->process, sizeof(p->process));
 }
 
 int summary_take_state(struct summary *summary, struct ledger *ledger)
 {
 	struct state *state = ledger->state;
 
-	summary->now_ns = ledger->now.wall_ns;
-	summary->totals = state->header.totals;
-	summary->hours = state->header.hours;
-	summary->clock = state->header.clock;
-	summary->interval_ns = ledger->config->interval_ns;
-	summary->process = calloc(STATE_SLOTS, sizeof(*summary->process));
+	take_header(summary, ledger);
+	/* Lives of the past may come on top. */
+	summary->process = calloc(STATE_SLOTS + HISTORY_LIVES, sizeof(*summary->process));
 	if (!summary->process)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
-		struct summary_process *p = &summary->process[summary->processes];
 		struct state_slot slot;
 		int r;
 
@@ -41,115 +82,176 @@ int summary_take_state(struct summary *summary, struct ledger *ledger)
 		r = state_read_slot(state, i, &slot);
 		if (r != 0)
 			return r;
-		*p = (struct summary_process){ .uid = slot.uid,
-					       .crashes = slot.account.crashes,
-					       .folded = slot.account.folded,
-					       .kept_weight = slot.account.kept_weight,
-					       .pending = slot.account.throttle.pending };
-		memcpy(p->process, slot.process, sizeof(p->process));
-		summary->processes++;
-	}
-	qsort(summary->process, summary->processes, sizeof(*summary->process),
-	      compare_processes);
-	return 0;
-}
-
-/* ---- the records ---- */
-
-static struct summary_kind *find_kind(struct summary *summary, const struct record *record,
-				      const char *signature)
-{
-	struct summary_kind *larger;
-
-	for (size_t i = 0; i < summary->kinds; i++) {
-		struct summary_kind *kind = &summary->kind[i];
-
-		if (kind->uid == record->uid && kind->signal == record->signal &&
-		    strcmp(kind->process, record->process) == 0 &&
-		    strcmp(kind->signature, signature) == 0)
-			return kind;
-	}
-	larger = reallocarray(summary->kind, summary->kinds + 1, sizeof(*larger));
-	if (!larger)
-		return NULL;
-	summary->kind = larger;
-	larger += summary->kinds++;
-	*larger = (struct summary_kind){ .uid = record->uid,
-					 .signal = record->signal,
-					 .first_ns = record->time_ns };
-	memcpy(larger->process, record->process, sizeof(larger->process));
-	(void)snprintf(larger->signature, sizeof(larger->signature), "%s", signature);
-	return larger;
-}
-
-static int add_record(struct summary *summary, const json_t *json, const struct record *record)
-{
-	const char *signature = json_string_value(json_object_get(json, "signature")) ?: "";
-	struct summary_kind *kind = find_kind(summary, record, signature);
-
-	if (!kind)
-		return -ENOMEM;
-	if (record->time_ns < kind->first_ns)
-		kind->first_ns = record->time_ns;
-	if (record->time_ns < summary->window.since_ns ||
-	    record->time_ns > summary->window.until_ns)
-		return 0;
-	kind->weight += record->weight;
-	kind->records++;
-	summary->records++;
-	summary->records_weight += record->weight;
-	if (record->time_ns >= kind->last_ns) {
-		kind->last_ns = record->time_ns;
-		memcpy(kind->last_id, record->id, sizeof(kind->last_id));
+		take_slot(ledger, &slot, &summary->process[summary->processes++]);
 	}
 	return 0;
 }
 
-static int compare_kinds(const void *a, const void *b)
-{
-	const struct summary_kind *x = a, *y = b;
+/* ---- what was so then ---- */
 
-	if (x->weight != y->weight)
-		return x->weight > y->weight ? -1 : 1;
-	return (x->last_ns < y->last_ns) - (x->last_ns > y->last_ns);
+static int compare_processes(const void *a, const void *b)
+{
+	const struct summary_process *x = a, *y = b;
+
+	if (x->counts.crashes != y->counts.crashes)
+		return x->counts.crashes > y->counts.crashes ? -1 : 1;
+	if (x->ever.crashes != y->ever.crashes)
+		return x->ever.crashes > y->ever.crashes ? -1 : 1;
+	return strcmp(x->process, y->process) ?: (x->uid > y->uid) - (x->uid < y->uid);
 }
 
-int summary_take_records(struct summary *summary, int store_fd)
+static struct summary_process *process_of(struct summary *summary, const struct history_life *life)
 {
-	char **ids;
-	size_t n;
+	struct summary_process *p;
+
+	for (size_t i = 0; i < summary->processes; i++) {
+		p = &summary->process[i];
+		if (p->uid == life->uid && strcmp(p->process, life->process) == 0)
+			return p;
+	}
+	p = &summary->process[summary->processes++];
+	*p = (struct summary_process){ .uid = life->uid, .first_ms = life->first_ms };
+	memcpy(p->process, life->process, sizeof(p->process));
+	return p;
+}
+
+static void add_counts(struct summary_counts *sum, const struct summary_counts *to,
+		       const struct summary_counts *from)
+{
+	sum->crashes += to->crashes - from->crashes;
+	/* Can have shrunk by a crash that turned out to be novel. */
+	sum->folded += to->folded > from->folded ? to->folded - from->folded : 0;
+	sum->kept += to->kept - from->kept;
+	sum->kept_weight += to->kept_weight - from->kept_weight;
+}
+
+static void add_series(struct summary_process *p, struct history_life *life)
+{
+	if (!p->series) {
+		p->series = life->series;
+		life->series = NULL;
+		return;
+	}
+	for (size_t i = 0; life->series && i < SUMMARY_BINS; i++)
+		p->series->crashes[i] += life->series->crashes[i];
+	for (size_t i = 0; life->series && i < SUMMARY_BINS * SUMMARY_FINE; i++)
+		p->series->folded[i] += life->series->folded[i];
+}
+
+/* All lives of a process are one process to those who read. */
+static void join_lives(struct summary *summary, struct history *history)
+{
+	uint64_t named = 0;
+
+	for (size_t i = 0; i < HISTORY_LIVES; i++) {
+		struct history_life *life = &history->life[i];
+		struct summary_process *p;
+
+		if (!life->used)
+			continue;
+		p = process_of(summary, life);
+		add_counts(&p->counts, &life->last, &life->since);
+		add_series(p, life);
+	}
+	for (size_t i = 0; i < summary->processes; i++)
+		named += summary->process[i].counts.crashes;
+	if (summary->window_tally.crashes > named)
+		summary->other_crashes = summary->window_tally.crashes - named;
+	if (summary->processes > 0)
+		qsort(summary->process, summary->processes, sizeof(*summary->process),
+		      compare_processes);
+}
+
+static struct summary_tally difference(const struct summary_tally *to,
+				       const struct summary_tally *from)
+{
+	return (struct summary_tally){
+		.crashes = to->crashes - from->crashes,
+		.folded = to->folded > from->folded ? to->folded - from->folded : 0,
+		.kept = to->kept - from->kept,
+		.kept_weight = to->kept_weight - from->kept_weight,
+		.unseen = to->unseen > from->unseen ? to->unseen - from->unseen : 0,
+		.operational = to->operational - from->operational,
+		.crashfree = to->crashfree - from->crashfree,
+		.crashfree_slots = to->crashfree_slots - from->crashfree_slots,
+		.boots = to->boots > from->boots ? to->boots - from->boots : 0,
+		.unclean = to->unclean > from->unclean ? to->unclean - from->unclean : 0,
+		.on_time_s = to->on_time_s - from->on_time_s,
+		.uncovered_s = to->uncovered_s - from->uncovered_s,
+	};
+}
+
+int summary_take_history(struct summary *summary, int dir_fd)
+{
+	int64_t now_s = summary->now_ns / NS_PER_SEC;
+	struct history history;
 	int r;
 
-	r = store_list(store_fd, &ids, &n);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct record record = RECORD_NULL;
-		json_t *json;
+	r = history_init(&history, summary);
+	if (r == 0)
+		r = history_read(&history, dir_fd);
+	if (r == 0) {
+		history_put_tally(&history, &summary->ever, now_s);
+		for (size_t i = 0; i < summary->processes; i++) {
+			const struct summary_process *p = &summary->process[i];
 
-		if (store_read_record(store_fd, ids[i], &json) < 0) {
-			summary->unreadable++;
-			continue;
+			history_put(&history, p->uid, p->process, p->first_ms, &p->ever, now_s);
 		}
-		if (record_from_json(json, &record) == 0)
-			r = add_record(summary, json, &record);
-		else
-			summary->unreadable++;
-		json_decref(json);
+		summary->window_tally = difference(&history.last, &history.since);
+		join_lives(summary, &history);
 	}
-	store_free_ids(ids, n);
-	if (summary->kinds > 0)
-		qsort(summary->kind, summary->kinds, sizeof(*summary->kind), compare_kinds);
+	history_done(&history);
 	return r;
 }
 
-bool summary_is_new(const struct summary *summary, const struct summary_kind *kind)
+/* ---- small questions ---- */
+
+int64_t summary_covered_ns(const struct summary *summary)
 {
-	return kind->records > 0 && kind->first_ns >= summary->window.since_ns;
+	return (summary->window_tally.on_time_s - summary->window_tally.uncovered_s) * NS_PER_SEC;
+}
+
+double summary_percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : -1;
+}
+
+bool summary_has_news(const struct summary *summary)
+{
+	for (size_t i = 0; i < summary->kinds; i++)
+		if (summary->kind[i].news != KNOWN_OLD)
+			return true;
+	return summary->window_tally.unseen > 0 || summary->window_tally.unclean > 0;
+}
+
+const char *summary_format_time(int64_t ns, char out[static SUMMARY_TIME_SIZE])
+{
+	time_t seconds = ns / NS_PER_SEC;
+	struct tm tm;
+
+	if (!localtime_r(&seconds, &tm) ||
+	    strftime(out, SUMMARY_TIME_SIZE, "%Y-%m-%d %H:%M", &tm) == 0)
+		(void)snprintf(out, SUMMARY_TIME_SIZE, "@%lld", (long long)seconds);
+	return out;
+}
+
+const char *summary_format_signal(int signal, char out[static SUMMARY_SIGNAL_SIZE])
+{
+	const char *name = signal ? sigabbrev_np(signal) : NULL;
+
+	if (name)
+		(void)snprintf(out, SUMMARY_SIGNAL_SIZE, "SIG%s", name);
+	else if (signal)
+		(void)snprintf(out, SUMMARY_SIGNAL_SIZE, "signal %d", signal);
+	else
+		(void)snprintf(out, SUMMARY_SIGNAL_SIZE, "-");
+	return out;
 }
 
 void summary_done(struct summary *summary)
 {
+	for (size_t i = 0; i < summary->processes; i++)
+		free(summary->process[i].series);
 	free(summary->process);
 	free(summary->kind);
 	summary->process = NULL;

@@ -1,43 +1,109 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include <stdlib.h>
+/* The schema is in corefold-formats(5): keys are added, never changed. */
+
+#include <string.h>
 
 #include "policy/units.h"
 #include "summary/summary.h"
 
-static json_t *kind_json(const struct summary *summary, const struct summary_kind *kind)
+static void set(json_t *object, const char *key, json_t *value)
 {
-	json_t *json = json_pack("{s:s, s:I, s:i, s:I, s:I, s:I, s:I, s:s, s:b}", "process",
-				 kind->process, "uid", (json_int_t)kind->uid, "signal",
-				 kind->signal, "weight", (json_int_t)kind->weight, "records",
-				 (json_int_t)kind->records, "first_time",
-				 (json_int_t)(kind->first_ns / NS_PER_SEC), "last_time",
-				 (json_int_t)(kind->last_ns / NS_PER_SEC), "last_id",
-				 kind->last_id, "new", summary_is_new(summary, kind));
+	(void)json_object_set_new(object, key, value);
+}
 
-	(void)json_object_set_new(json, "signature",
-				  kind->signature[0] ? json_string(kind->signature) :
-						       json_null());
+static void set_count(json_t *object, const char *key, uint64_t value)
+{
+	set(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return *text ? json_string(text) : json_null();
+}
+
+static const char *news_name(enum known_news news)
+{
+	static const char *const names[] = { "known", "new", "back", "new-build" };
+
+	return names[news];
+}
+
+static json_t *kind_json(const struct summary_kind *kind)
+{
+	json_t *json = json_object();
+
+	set(json, "process", json_string(kind->process));
+	set_count(json, "uid", kind->uid);
+	set_count(json, "signal", (uint64_t)kind->signal);
+	set(json, "signature", text_or_null(kind->signature));
+	set(json, "signature_loose", text_or_null(kind->loose));
+	set(json, "build_id", text_or_null(kind->build_id));
+	set_count(json, "weight", kind->weight);
+	set_count(json, "records", kind->records);
+	set(json, "first_time", json_integer(kind->first_ns / NS_PER_SEC));
+	set(json, "last_time", json_integer(kind->last_ns / NS_PER_SEC));
+	set(json, "last_id", json_string(kind->last_id));
+	set(json, "new", json_boolean(kind->news == KNOWN_NEW));
+	set(json, "news", json_string(news_name(kind->news)));
+	if (kind->news == KNOWN_BACK)
+		set(json, "absent_seconds", json_integer(kind->absent_s));
 	return json;
 }
 
-static json_t *process_json(const struct summary_process *p)
+/* JSON knows no infinity and no "none": no crash, no mean. */
+static void set_rate(json_t *json, uint64_t crashes, int64_t covered_ns)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "process", p->process, "uid",
-			 (json_int_t)p->uid, "crashes", (json_int_t)p->crashes, "folded",
-			 (json_int_t)p->folded, "kept_weight", (json_int_t)p->kept_weight,
-			 "pending", (json_int_t)p->pending);
+	struct rate rate = rate_per_1000_hours(crashes, covered_ns);
+	bool known = covered_ns > 0;
+
+	set(json, "crashes_per_1000_hours", known ? json_real(rate.value) : json_null());
+	set(json, "crashes_per_1000_hours_low", known ? json_real(rate.low) : json_null());
+	set(json, "crashes_per_1000_hours_high", known ? json_real(rate.high) : json_null());
+	set(json, "mean_seconds_between_crashes",
+	    known && crashes ? json_real((double)covered_ns / 1e9 / (double)crashes) :
+			       json_null());
+}
+
+static json_t *process_json(const struct summary_process *p, int64_t covered_ns)
+{
+	json_t *json = json_object();
+
+	set(json, "process", json_string(p->process));
+	set_count(json, "uid", p->uid);
+	set_count(json, "crashes", p->counts.crashes);
+	set_count(json, "folded", p->counts.folded);
+	set_count(json, "kept", p->counts.kept);
+	set_count(json, "kept_weight", p->counts.kept_weight);
+	set_count(json, "pending", p->pending);
+	set_count(json, "crashes_ever", p->ever.crashes);
+	set(json, "throttled", json_boolean(p->throttled));
+	set_rate(json, p->counts.crashes, covered_ns);
+	return json;
+}
+
+static json_t *ratio_json(uint64_t part, uint64_t whole)
+{
+	return whole ? json_real((double)part / (double)whole) : json_null();
 }
 
 static json_t *hours_json(const struct summary *summary)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "operational_hours",
-			 (json_int_t)summary->hours.operational, "crashfree_hours",
-			 (json_int_t)summary->hours.crashfree, "crashfree_slots",
-			 (json_int_t)summary->hours.crashfree_slots, "uncovered_seconds",
-			 (json_int_t)(summary->clock.uncovered_ns / NS_PER_SEC),
-			 "on_time_seconds",
-			 (json_int_t)(summary->clock.on_time_ns / NS_PER_SEC));
+	const struct summary_tally *w = &summary->window_tally;
+	json_t *json = json_object();
+
+	set_count(json, "operational_hours", w->operational);
+	set_count(json, "crashfree_hours", w->crashfree);
+	set_count(json, "crashfree_slots", w->crashfree_slots);
+	set(json, "crashfree_hours_ratio", ratio_json(w->crashfree, w->operational));
+	set(json, "crashfree_slots_ratio", ratio_json(w->crashfree_slots, w->operational));
+	set(json, "uncovered_seconds", json_integer(w->uncovered_s));
+	set(json, "on_time_seconds", json_integer(w->on_time_s));
+	set(json, "interval_seconds", json_real((double)summary->interval_ns / 1e9));
+	set_count(json, "boots", w->boots);
+	set(json, "unclean_shutdowns",
+	    summary->stops_known ? json_integer((json_int_t)w->unclean) : json_null());
+	return json;
 }
 
 static json_t *bound_json(int64_t ns)
@@ -46,28 +112,69 @@ static json_t *bound_json(int64_t ns)
 						    json_integer(ns / NS_PER_SEC);
 }
 
+static json_t *skipped_json(const struct summary *summary)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < summary->skipped_lines && i < SUMMARY_SKIPPED_MAX; i++)
+		(void)json_array_append_new(
+			array, json_pack("{s:s, s:I, s:s}", "file", "counters", "line",
+					 (json_int_t)summary->skipped[i].line, "why",
+					 summary->skipped[i].why));
+	return array;
+}
+
+static json_t *blind_spots_json(const struct summary *summary)
+{
+	json_t *array = json_array();
+
+	if (summary->suid_dumpable == 0)
+		(void)json_array_append_new(array, json_string("suid_dumpable"));
+	return array;
+}
+
+static void set_counts(json_t *json, const struct summary *summary)
+{
+	const struct summary_tally *w = &summary->window_tally;
+
+	set_count(json, "crashes", w->crashes);
+	set_count(json, "kept", w->kept);
+	set_count(json, "folded", w->folded);
+	set_count(json, "kept_weight", w->kept_weight);
+	set_count(json, "unseen", w->unseen);
+	set_count(json, "pending", summary->totals.pending);
+	set_count(json, "in_flight", summary->totals.in_flight);
+	set_count(json, "evicted", summary->totals.evicted);
+	set_count(json, "crashes_ever", summary->ever.crashes);
+	set_count(json, "other_crashes", summary->other_crashes);
+	set_count(json, "records", summary->records);
+	set_count(json, "records_weight", summary->records_weight);
+	set_count(json, "records_unreadable", summary->unreadable);
+	set_rate(json, w->crashes, summary_covered_ns(summary));
+}
+
 json_t *summary_json(const struct summary *summary)
 {
-	const struct totals *t = &summary->totals;
-	json_t *kinds = json_array(), *processes = json_array();
-	json_t *json;
+	json_t *kinds = json_array(), *processes = json_array(), *json = json_object();
 
 	for (size_t i = 0; i < summary->kinds; i++)
-		if (summary->kind[i].records > 0)
-			(void)json_array_append_new(kinds,
-						    kind_json(summary, &summary->kind[i]));
+		(void)json_array_append_new(kinds, kind_json(&summary->kind[i]));
 	for (size_t i = 0; i < summary->processes; i++)
-		(void)json_array_append_new(processes, process_json(&summary->process[i]));
-	json = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
-			 "time", (json_int_t)(summary->now_ns / NS_PER_SEC), "crashes",
-			 (json_int_t)t->crashes, "kept", (json_int_t)t->kept, "folded",
-			 (json_int_t)t->folded, "kept_weight", (json_int_t)t->kept_weight,
-			 "pending", (json_int_t)t->pending, "in_flight",
-			 (json_int_t)t->in_flight, "evicted", (json_int_t)t->evicted, "unseen",
-			 (json_int_t)t->unseen, "records", (json_int_t)summary->records,
-			 "records_weight", (json_int_t)summary->records_weight, "hours",
-			 hours_json(summary), "kinds", kinds, "processes", processes);
-	(void)json_object_set_new(json, "since", bound_json(summary->window.since_ns));
-	(void)json_object_set_new(json, "until", bound_json(summary->window.until_ns));
+		(void)json_array_append_new(processes,
+					    process_json(&summary->process[i],
+							 summary_covered_ns(summary)));
+	set(json, "time", json_integer(summary->now_ns / NS_PER_SEC));
+	set(json, "since", bound_json(summary->window.since_ns));
+	set(json, "until", bound_json(summary->window.until_ns));
+	set(json, "news_since", json_integer(summary->news_since_s));
+	set(json, "counted_since",
+	    summary->counted_since_s < 0 ? json_null() : json_integer(summary->counted_since_s));
+	set_counts(json, summary);
+	set(json, "hours", hours_json(summary));
+	set(json, "kinds", kinds);
+	set(json, "processes", processes);
+	set(json, "skipped_lines", skipped_json(summary));
+	set_count(json, "skipped_lines_total", summary->skipped_lines);
+	set(json, "blind_spots", blind_spots_json(summary));
 	return json;
 }

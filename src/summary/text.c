@@ -1,105 +1,266 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* For mail and terminals: 80 columns, no colour. Names were escaped when they were stored. */
+
 #include <inttypes.h>
-#include <time.h>
+#include <string.h>
 
 #include "policy/units.h"
 #include "summary/summary.h"
 
 #define TOP 10
+#define TOP_PROCESSES 10
 
-static const char *format_time(int64_t ns, char out[static UNITS_SIZE])
+/* A text in a field: padded, or cut with a ~ where it is longer. Counts characters. */
+static void cell(FILE *out, const char *text, int width)
 {
-	time_t seconds = ns / NS_PER_SEC;
-	struct tm tm;
+	int used = 0, characters = 0;
 
-	if (!localtime_r(&seconds, &tm) || strftime(out, UNITS_SIZE, "%Y-%m-%d %H:%M", &tm) == 0)
-		(void)snprintf(out, UNITS_SIZE, "@%lld", (long long)seconds);
-	return out;
+	for (const char *p = text; *p; p++)
+		characters += (*p & 0xc0) != 0x80;
+	for (const char *p = text; *p; p++) {
+		if ((*p & 0xc0) != 0x80 && ++used == width && characters > width) {
+			(void)fputc('~', out);
+			return;
+		}
+		(void)fputc(*p, out);
+	}
+	(void)fprintf(out, "%*s", width - used, "");
+}
+
+/* ---- kinds ---- */
+
+static void print_news(const struct summary_kind *kind, FILE *out)
+{
+	char absent[UNITS_SIZE];
+
+	if (kind->news == KNOWN_BACK)
+		(void)fprintf(out, "           back after %s without it\n",
+			      units_format_span(kind->absent_s * NS_PER_SEC, absent));
+	if (kind->news == KNOWN_BUILD)
+		(void)fprintf(out, "           first time with build %.40s\n",
+			      kind->build_id[0] ? kind->build_id : "(unknown)");
 }
 
 static void print_kind(const struct summary_kind *kind, FILE *out)
 {
-	char last[UNITS_SIZE];
+	char last[SUMMARY_TIME_SIZE], signal[SUMMARY_SIGNAL_SIZE];
 
-	(void)fprintf(out, "  %7" PRIu64 "  %-24.24s sig %-2d  uid %-6u last %s  %s\n",
-		      kind->weight, kind->process, kind->signal, kind->uid,
-		      format_time(kind->last_ns, last), kind->signature);
+	(void)fprintf(out, "  %7" PRIu64 "  ", kind->weight);
+	cell(out, kind->process, 19);
+	(void)fprintf(out, " %-9s %s ", summary_format_signal(kind->signal, signal),
+		      summary_format_time(kind->last_ns, last));
+	cell(out, kind->last_id, 22);
+	(void)fputc('\n', out);
+	if (kind->signature[0]) {
+		(void)fputs("           ", out);
+		cell(out, kind->signature, 68);
+		(void)fputc('\n', out);
+	}
+	print_news(kind, out);
 }
 
-static void print_kinds(const struct summary *summary, bool new, FILE *out)
+static bool in_section(const struct summary_kind *kind, enum known_news section)
 {
-	size_t shown = 0, hidden = 0;
+	if (section == KNOWN_OLD)
+		return true; /* the top is the top, new or not */
+	if (section == KNOWN_NEW)
+		return kind->news == KNOWN_NEW;
+	return kind->news == KNOWN_BACK || kind->news == KNOWN_BUILD;
+}
+
+/* The heaviest of the section not yet shown: the order of the array is by news. */
+static const struct summary_kind *heaviest(const struct summary *summary,
+					   enum known_news section,
+					   const struct summary_kind *before)
+{
+	const struct summary_kind *best = NULL;
 
 	for (size_t i = 0; i < summary->kinds; i++) {
-		const struct summary_kind *kind = &summary->kind[i];
+		const struct summary_kind *k = &summary->kind[i];
 
-		if (kind->records == 0 || (new && !summary_is_new(summary, kind)))
+		if (!in_section(k, section) ||
+		    (before && (k->weight > before->weight ||
+				(k->weight == before->weight && k <= before))))
 			continue;
-		if (shown == TOP) {
-			hidden++;
+		if (!best || k->weight > best->weight)
+			best = k;
+	}
+	return best;
+}
+
+/* Few enough that all of them stand in the sections above. */
+static bool nothing_old(const struct summary *summary)
+{
+	for (size_t i = 0; i < summary->kinds; i++)
+		if (summary->kind[i].news == KNOWN_OLD)
+			return false;
+	return summary->kinds <= TOP;
+}
+
+static void print_section(const struct summary *summary, enum known_news section,
+			  const char *title, FILE *out)
+{
+	const struct summary_kind *kind = NULL;
+	size_t all = 0, shown = 0;
+
+	for (size_t i = 0; i < summary->kinds; i++)
+		all += in_section(&summary->kind[i], section);
+	if (all == 0 || (section == KNOWN_OLD && nothing_old(summary)))
+		return;
+	(void)fprintf(out, "%s (%zu)\n", title, all);
+	(void)fprintf(out, "  %7s  %-19s %-9s %-16s %s\n", "CRASHES", "PROCESS", "SIGNAL",
+		      "LAST", "RECORD");
+	for (; shown < TOP && (kind = heaviest(summary, section, kind)); shown++)
+		print_kind(kind, out);
+	if (all > shown)
+		(void)fprintf(out, "  and %zu more\n", all - shown);
+	(void)fputc('\n', out);
+}
+
+/* ---- counts ---- */
+
+static void print_ledger(const struct summary *summary, FILE *out)
+{
+	const struct totals *t = &summary->totals;
+	const struct summary_tally *w = &summary->window_tally;
+
+	(void)fprintf(out, "Crashes: %" PRIu64 ", of them %" PRIu64 " folded; %" PRIu64
+			   " records were kept, for %" PRIu64 " crashes.\n",
+		      w->crashes, w->folded, w->kept, w->kept_weight);
+	if (t->pending || t->in_flight || t->evicted)
+		(void)fprintf(out,
+			      "Now %" PRIu64 " wait for a record (pending), %" PRIu64
+			      " are in flight, %" PRIu64 " evicted.\n",
+			      t->pending, t->in_flight, t->evicted);
+	if (w->unseen)
+		(void)fprintf(out,
+			      "At least %" PRIu64 " more never reached corefold (kernel log).\n",
+			      w->unseen);
+	if (summary->suid_dumpable == 0)
+		(void)fputs("Programs that change their user are not seen at all: "
+			    "fs.suid_dumpable is 0.\n",
+			    out);
+}
+
+static void print_rate(uint64_t crashes, int64_t covered_ns, FILE *out)
+{
+	struct rate rate = rate_per_1000_hours(crashes, covered_ns);
+	char between[UNITS_SIZE] = "-";
+
+	if (crashes > 0)
+		(void)units_format_span(covered_ns / (int64_t)crashes, between);
+	(void)fprintf(out, " %9.1f %8.1f -%8.1f %11s", rate.value, rate.low, rate.high, between);
+}
+
+static void print_processes(const struct summary *summary, FILE *out)
+{
+	int64_t covered_ns = summary_covered_ns(summary);
+	uint64_t rest = summary->other_crashes;
+	size_t shown = 0;
+
+	if (summary->window_tally.crashes == 0 || covered_ns <= 0)
+		return;
+	(void)fprintf(out, "\n  %-27s %7s %9s %19s %11s\n", "", "CRASHES", "PER 1000H",
+		      "95% INTERVAL", "MEAN BETW.");
+	for (size_t i = 0; i < summary->processes; i++) {
+		const struct summary_process *p = &summary->process[i];
+
+		if (i >= TOP_PROCESSES || p->counts.crashes == 0) {
+			rest += p->counts.crashes;
 			continue;
 		}
-		if (shown++ == 0)
-			(void)fprintf(out, "%s\n", new ? "New since then:" : "Most crashes:");
-		print_kind(kind, out);
-	}
-	if (hidden > 0)
-		(void)fprintf(out, "  and %zu more\n", hidden);
-	if (shown > 0)
+		(void)fputs("  ", out);
+		cell(out, p->process, 27);
+		(void)fprintf(out, " %7" PRIu64, p->counts.crashes);
+		print_rate(p->counts.crashes, covered_ns, out);
 		(void)fputc('\n', out);
+		shown++;
+	}
+	if (rest > 0)
+		(void)fprintf(out, "  %-27s %7" PRIu64 "\n", "other", rest);
+	if (shown == 1 && rest == 0)
+		return;
+	(void)fprintf(out, "  %-27s %7" PRIu64, "all", summary->window_tally.crashes);
+	print_rate(summary->window_tally.crashes, covered_ns, out);
+	(void)fputc('\n', out);
 }
 
-static void print_ledger(const struct totals *t, FILE *out)
+static void print_crashfree(const struct summary_tally *w, double rolling, double slots,
+			    FILE *out)
 {
 	(void)fprintf(out,
-		      "Crashes: %" PRIu64 " = %" PRIu64 " kept (in %" PRIu64
-		      " records) + %" PRIu64 " pending + %" PRIu64 " in flight + %" PRIu64
-		      " evicted\n",
-		      t->crashes, t->kept_weight, t->kept, t->pending, t->in_flight, t->evicted);
-	if (t->unseen)
-		(void)fprintf(out, "At least %" PRIu64 " more were never delivered to corefold.\n",
-			      t->unseen);
-}
-
-static double percent(uint64_t part, uint64_t whole)
-{
-	return whole ? 100.0 * (double)part / (double)whole : 100.0;
+		      "%9" PRIu64 " %6.1f %% crash-free, rolling: unbroken hours since start or "
+		      "last crash\n",
+		      w->crashfree, rolling);
+	(void)fprintf(out, "%9" PRIu64 " %6.1f %% crash-free, slots: fixed hours without a crash\n",
+		      w->crashfree_slots, slots);
+	if (rolling - slots >= 10)
+		(void)fputs("          (rolling starts anew at each crash, so it flatters crashes "
+			    "over 1 h apart)\n",
+			    out);
 }
 
 static void print_hours(const struct summary *summary, FILE *out)
 {
-	const struct hours *h = &summary->hours;
-	int64_t covered_ns = clock_covered_ns(&summary->clock);
-	uint64_t crashes = summary->totals.crashes;
-	char uncovered[UNITS_SIZE], between[UNITS_SIZE];
+	const struct summary_tally *w = &summary->window_tally;
+	double rolling = summary_percent(w->crashfree, w->operational);
+	double slots = summary_percent(w->crashfree_slots, w->operational);
+	char uncovered[UNITS_SIZE], interval[UNITS_SIZE];
 
-	(void)fprintf(out, "Hours: %" PRIu64 " operational\n", h->operational);
-	(void)fprintf(out,
-		      "  %7" PRIu64 " crash-free (rolling: an unbroken hour since start or the "
-		      "last crash), %.1f %%\n",
-		      h->crashfree, percent(h->crashfree, h->operational));
-	(void)fprintf(out,
-		      "  %7" PRIu64 " crash-free (slots: fixed hours without a crash), %.1f %%\n",
-		      h->crashfree_slots, percent(h->crashfree_slots, h->operational));
-	if (summary->clock.uncovered_ns > 0)
-		(void)fprintf(out, "  %s uncovered: crashes did not come to corefold\n",
-			      units_format_span(summary->clock.uncovered_ns, uncovered));
-	if (crashes > 0 && covered_ns > 0)
-		(void)fprintf(out,
-			      "  %.1f crashes per 1000 hours, mean time between crashes %s\n",
-			      (double)crashes * 1000.0 * 3600.0 * NS_PER_SEC / (double)covered_ns,
-			      units_format_span(covered_ns / (int64_t)crashes, between));
+	if (summary->interval_ns != 3600 * NS_PER_SEC)
+		(void)fprintf(out, "\nAn \"hour\" is %s here ([Hours] Interval=).",
+			      units_format_span(summary->interval_ns, interval));
+	(void)fprintf(out, "\n%9" PRIu64 "          operational hours\n", w->operational);
+	if (w->operational > 0)
+		print_crashfree(w, rolling, slots, out);
+	if (w->uncovered_s > 0)
+		(void)fprintf(out, "%9s          uncovered: core_pattern was not ours, not counted\n",
+			      units_format_span(w->uncovered_s * NS_PER_SEC, uncovered));
+	if (summary->stops_known && w->unclean > 0)
+		(void)fprintf(out, "%9" PRIu64 "          unclean shutdowns\n", w->unclean);
+}
+
+/* ---- around it ---- */
+
+static void print_title(const struct summary *summary, FILE *out)
+{
+	char from[SUMMARY_TIME_SIZE] = "the beginning", to[SUMMARY_TIME_SIZE];
+	int64_t until_ns = summary->window.until_ns;
+
+	if (summary->window.since_ns != INT64_MIN)
+		(void)summary_format_time(summary->window.since_ns, from);
+	if (until_ns > summary->now_ns)
+		until_ns = summary->now_ns;
+	(void)fprintf(out, "Crashes from %s to %s\n\n", from, summary_format_time(until_ns, to));
+}
+
+static void print_skipped(const struct summary *summary, FILE *out)
+{
+	if (summary->unreadable)
+		(void)fprintf(out, "\n%" PRIu64 " records could not be read and are left out.\n",
+			      summary->unreadable);
+	if (summary->skipped_lines)
+		(void)fputs("\nLeft out of the history:\n", out);
+	for (size_t i = 0; i < summary->skipped_lines && i < SUMMARY_SKIPPED_MAX; i++)
+		(void)fprintf(out, "  counters:%u: %.60s\n", summary->skipped[i].line,
+			      summary->skipped[i].why);
+	if (summary->skipped_lines > SUMMARY_SKIPPED_MAX)
+		(void)fprintf(out, "  and %" PRIu64 " more lines\n",
+			      summary->skipped_lines - SUMMARY_SKIPPED_MAX);
 }
 
 void summary_text(const struct summary *summary, FILE *out)
 {
-	if (summary->window.since_ns != INT64_MIN)
-		print_kinds(summary, true, out);
-	print_kinds(summary, false, out);
-	print_ledger(&summary->totals, out);
+	print_title(summary, out);
+	print_section(summary, KNOWN_NEW,
+		      summary->window.since_ns == INT64_MIN ? "New in the last 24 hours" :
+							      "New signatures",
+		      out);
+	print_section(summary, KNOWN_BACK, "Regressions", out);
+	print_section(summary, KNOWN_OLD, "Most crashes", out);
+	print_ledger(summary, out);
+	print_processes(summary, out);
 	print_hours(summary, out);
-	if (summary->unreadable)
-		(void)fprintf(out, "%" PRIu64 " records could not be read and are left out.\n",
-			      summary->unreadable);
+	print_skipped(summary, out);
 }
