@@ -11,8 +11,8 @@
 #define TOP 10
 #define TOP_PROCESSES 10
 
-/* A text in a field: padded, or cut with a ~ where it is longer. Counts characters. */
-static void cell(FILE *out, const char *text, int width)
+/* A text of at most so many characters, cut with a ~. Returns how many it took. */
+static int cut(FILE *out, const char *text, int width)
 {
 	int used = 0, characters = 0;
 
@@ -21,10 +21,17 @@ static void cell(FILE *out, const char *text, int width)
 	for (const char *p = text; *p; p++) {
 		if ((*p & 0xc0) != 0x80 && ++used == width && characters > width) {
 			(void)fputc('~', out);
-			return;
+			return used;
 		}
 		(void)fputc(*p, out);
 	}
+	return used;
+}
+
+static void cell(FILE *out, const char *text, int width)
+{
+	int used = cut(out, text, width);
+
 	(void)fprintf(out, "%*s", width - used, "");
 }
 
@@ -50,11 +57,11 @@ static void print_kind(const struct summary_kind *kind, FILE *out)
 	cell(out, kind->process, 19);
 	(void)fprintf(out, " %-9s %s ", summary_format_signal(kind->signal, signal),
 		      summary_format_time(kind->last_ns, last));
-	cell(out, kind->last_id, 22);
+	(void)cut(out, kind->last_id, 22);
 	(void)fputc('\n', out);
 	if (kind->signature[0]) {
 		(void)fputs("           ", out);
-		cell(out, kind->signature, 68);
+		(void)cut(out, kind->signature, 68);
 		(void)fputc('\n', out);
 	}
 	print_news(kind, out);
