@@ -50,7 +50,9 @@ static const char style[] =
 	".c0{fill:var(--c0);background:var(--c0)}.c1{fill:var(--c1);background:var(--c1)}"
 	".c2{fill:var(--c2);background:var(--c2)}.c3{fill:var(--c3);background:var(--c3)}"
 	".c4{fill:var(--c4);background:var(--c4)}.c5{fill:var(--c5);background:var(--c5)}"
-	".c6{fill:var(--c6);background:var(--c6)}";
+	".c6{fill:var(--c6);background:var(--c6)}.of td{border-bottom:0;padding-bottom:0}"
+	".t{white-space:nowrap}@media (max-width:40rem){svg text{font-size:19px}"
+	"body{padding:.7rem}th,td{padding-right:.4rem}}";
 
 /* ---- head ---- */
 
@@ -214,10 +216,10 @@ static void print_kind(const struct summary_kind *kind, int store_fd, FILE *out)
 {
 	char last[SUMMARY_TIME_SIZE], signal[SUMMARY_SIGNAL_SIZE];
 
-	(void)fprintf(out, "<tr><td class=\"n\">%" PRIu64 "</td><td>", kind->weight);
+	(void)fprintf(out, "<tr class=\"of\"><td class=\"n\">%" PRIu64 "</td><td>", kind->weight);
 	svg_escape(out, kind->process);
 	print_news(kind, out);
-	(void)fprintf(out, "</td><td>%s</td><td>%s</td><td>",
+	(void)fprintf(out, "</td><td>%s</td><td class=\"t\">%s</td></tr>\n<tr><td colspan=\"4\">",
 		      summary_format_signal(kind->signal, signal),
 		      summary_format_time(kind->last_ns, last));
 	print_details(kind, store_fd, out);
@@ -232,8 +234,7 @@ static void print_kinds(const struct summary *summary, int store_fd, FILE *out)
 	}
 	(void)fputs("<div class=\"scroll\"><table>\n<thead><tr><th class=\"n\" scope=\"col\">Crashes"
 		    "</th><th scope=\"col\">Process</th><th scope=\"col\">Signal</th>"
-		    "<th scope=\"col\">Last</th><th scope=\"col\">Signature and backtrace</th>"
-		    "</tr></thead>\n<tbody>\n",
+		    "<th scope=\"col\">Last</th></tr></thead>\n<tbody>\n",
 		    out);
 	for (size_t i = 0; i < summary->kinds && i < KINDS_MAX; i++)
 		print_kind(&summary->kind[i], store_fd, out);

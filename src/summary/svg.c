@@ -7,7 +7,7 @@
 
 #define WIDTH 720
 #define HEIGHT 180
-#define LEFT 52
+#define LEFT 60
 #define RIGHT 8
 #define TOP 10
 #define BOTTOM 24
@@ -220,9 +220,9 @@ void svg_ratio(const struct summary *summary, FILE *out)
 
 	begin(out, HEIGHT, "Share of crash-free hours per day");
 	describe_ratio(summary, out);
-	y_line(TOP, "100 %", out);
-	y_line(TOP + PLOT_HEIGHT / 2.0, "50 %", out);
-	y_line(TOP + PLOT_HEIGHT, "0 %", out);
+	y_line(TOP, "100%", out);
+	y_line(TOP + PLOT_HEIGHT / 2.0, "50%", out);
+	y_line(TOP + PLOT_HEIGHT, "0%", out);
 	for (size_t bin = 0; bin < bins->n; bin++) {
 		double share, height;
 
@@ -233,7 +233,7 @@ void svg_ratio(const struct summary *summary, FILE *out)
 		(void)fprintf(out,
 			      "<rect class=\"%s\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" "
 			      "height=\"%.2f\"/>",
-			      share >= 0.99 ? "good" : "part", x_of(bins, (double)bin) + width * 0.06,
+			      share >= 0.9 ? "good" : "part", x_of(bins, (double)bin) + width * 0.06,
 			      TOP + PLOT_HEIGHT - height, width * 0.88, height > 1 ? height : 1);
 	}
 	x_axis(bins, HEIGHT, out);
