@@ -227,17 +227,17 @@ matches 'it is said, on stderr where there is one' "$(cat "$base/out")" \
 is 'its name comes from the core, its user from the kernel' \
 	"$(cf list --json | jq -c '.[-1] | [.process, .uid, .capture, .complete]')" \
 	'["ghost",30009,"full",true]'
-matches 'the record says why' "$(cf info --json last | jq -c '[.identity_verified, .identity_reason]')" \
+matches 'the record says why' "$(cf info --json last | jq -c '[.identity, .identity_reason]')" \
 	'/proc/PID is gone'
 "$base/corefold" handle -C "$conf" -P$$ -I$$ -u30009 -g30009 -s6 \
 	-t"$(date +%s)" -c0 -d1 -F <"$core" 2>"$base/out"
 is 'a pid of another user: handled' $? 0
-matches 'and not believed' "$(cf info --json last | jq -c '[.identity_verified, .identity_reason]')" \
+matches 'and not believed' "$(cf info --json last | jq -c '[.identity, .identity_reason]')" \
 	'another user'
 "$base/corefold" handle -C "$conf" -P$$ -I$$ -u0 -g0 -s6 \
 	-t"$(date +%s)" -c0 -d1 -F <"$core" 2>"$base/out"
 is 'a process that does not crash: handled' $? 0
-matches 'and not believed' "$(cf info --json last | jq -c '[.identity_verified, .identity_reason]')" \
+matches 'and not believed' "$(cf info --json last | jq -c '[.identity, .identity_reason]')" \
 	'not dumping'
 now=$(date +%s)
 head -c 100 /dev/urandom |
