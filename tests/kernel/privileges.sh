@@ -8,19 +8,15 @@ enable
 
 # ---- while it captures ----
 
-crash "$base/victim-big" 160 &
+crash "$base/victim-big" 400 &
 victim=$!
 handler=
-for ((i = 0; i < 500 && ${#handler} == 0; i++)); do
-	for exe in /proc/[0-9]*/exe; do
-		case $(readlink "$exe" 2>/dev/null) in
-		"$base"/corefold*) handler=${exe#/proc/} handler=${handler%/exe} ;;
-		esac
-	done
-	sleep 0.01
+for ((i = 0; i < 2000 && ${#handler} == 0; i++)); do
+	handler=$(find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "$base/corefold-keep" \
+		2>/dev/null | head -n 1)
+	handler=${handler#/proc/} handler=${handler%/exe}
 done
-sleep 0.3
-[ -d "/proc/$handler" ] || die 'no handler was seen'
+kill -STOP "$handler" || die 'no handler was seen'
 field() { awk -v k="$1:" '$1 == k { $1 = ""; print substr($0, 2) }' "/proc/$handler/status"; }
 is 'every uid is the owner of the state' "$(field Uid)" "$owner $owner $owner $owner"
 is 'no gid is root' "$(field Gid | tr ' ' '\n' | grep -cx 0)" 0
@@ -34,9 +30,14 @@ is 'its environment has nothing of ours' "$(tr '\0' '\n' <"/proc/$handler/enviro
 for fd in 1 2; do
 	is "fd $fd is there, and leads nowhere" "$(readlink "/proc/$handler/fd/$fd")" /dev/null
 done
-is 'no descriptor leads out of its state and the process' \
-	"$(for fd in /proc/"$handler"/fd/*; do readlink "$fd"; done | grep '^/' |
-		grep -Ev "^($state|/proc/|/dev/null|/dev/kmsg|/memfd:)" | sort -u | xargs)" ''
+is 'what is open outside of its state is open for reading only' \
+	"$(for fd in /proc/"$handler"/fd/*; do
+		case $(readlink "$fd") in
+		"$state"* | /dev/null | /dev/kmsg | /memfd:* | */oom_score_adj) continue ;;
+		/*) grep -q '^flags:.*0$' "/proc/$handler/fdinfo/${fd##*/}" || readlink "$fd" ;;
+		esac
+	done)" ''
+kill -CONT "$handler"
 wait "$victim"
 settle
 is 'and then the core is whole' "$(cf list --json | jq -c '.[0] | [.capture, .complete]')" \
