@@ -37,6 +37,7 @@ static const struct cmd_option help_option = { 'h', "help", NULL, "print this he
 
 /* ---- saying what is wrong ---- */
 
+__attribute__((format(printf, 2, 0)))
 static void complain(const struct cmd *cmd, const char *format, va_list args)
 {
 	char raw[1024], text[1200];
