@@ -20,6 +20,7 @@
 #include "core/capture.h"
 #include "core/layout.h"
 #include "core/survey.h"
+#include "core/threads.h"
 #include "handle.h"
 #include "io/clock.h"
 #include "io/store.h"
@@ -125,6 +126,17 @@ static uint64_t hold_bytes(const struct crash *crash)
 	       (uint64_t)max_hold_ms(crash) * PACK_RATE * pipeline_processors();
 }
 
+static void lower_to(struct capture_verdict *verdict, enum capture_kind kind, const char *why)
+{
+	verdict->kind = kind;
+	verdict->reason = why;
+}
+
+static enum capture_kind part_kind(const struct crash *crash)
+{
+	return threads_possible(&crash->core) ? CAPTURE_THREADS : CAPTURE_NOTES;
+}
+
 static struct capture_verdict plan(const struct take *take)
 {
 	const struct crash *crash = take->crash;
@@ -133,8 +145,9 @@ static struct capture_verdict plan(const struct take *take)
 	struct capture_budget budget = {
 		.wanted = wanted_kind(crash),
 		.wanted_auto = config->kind == CONFIG_KIND_AUTO,
-		.threads_possible = false,
+		.threads_possible = take->memory && threads_possible(&crash->core),
 		.memory_bytes = memory_bytes(take),
+		.threads_bytes = crash->core.threads * config->thread_stack_bytes,
 		.hold_bytes = hold_bytes(crash),
 		.max_core_bytes = config->max_core_bytes,
 		.rlimit_bytes =
@@ -149,9 +162,7 @@ static struct capture_verdict plan(const struct take *take)
 	quota_budget(crash->ledger->store_fd, config, &budget);
 	verdict = capture_plan(&budget);
 	if (verdict.kind == CAPTURE_FULL && take->memory && take->unlisted)
-		verdict = (struct capture_verdict){
-			CAPTURE_NOTES, "MaxHold is too short to list its pages"
-		};
+		lower_to(&verdict, part_kind(crash), "MaxHold is too short to list its pages");
 	return verdict;
 }
 
@@ -179,13 +190,34 @@ static void take_result(struct take *take, const struct capture_result *result)
 		record->held_ms = result->released_at_ms - crash->started_ms;
 }
 
-/* Headers and notes of the core, and no memory. */
-static int lay_out_notes(const struct take *take, struct image *image)
+/* What the threads need of memory. */
+static int lay_out_threads(const struct take *take, struct layout *layout)
+{
+	const struct crash *crash = take->crash;
+	const struct memory memory = { crash->victim.mem_fd };
+	struct pagemap ranges = PAGEMAP_NULL;
+	int r;
+
+	r = threads_ranges(&crash->core, &memory, crash->config->thread_stack_bytes, &ranges);
+	if (r == 0)
+		r = layout_ranges(layout, &crash->core, &ranges);
+	pagemap_done(&ranges);
+	return r;
+}
+
+/* Headers and notes of the core, and for `threads` some of the memory. */
+static int lay_out_part(const struct take *take, struct image *image)
 {
 	const struct crash *crash = take->crash;
 	struct layout layout = LAYOUT_NULL;
+	int r = 0;
 
-	return layout_image(&layout, &crash->core, crash->head, crash->head_bytes, image);
+	if (take->verdict.kind == CAPTURE_THREADS)
+		r = lay_out_threads(take, &layout);
+	if (r == 0)
+		r = layout_image(&layout, &crash->core, crash->head, crash->head_bytes, image);
+	layout_done(&layout);
+	return r;
 }
 
 /* Nobody waits for a saved core, nor for notes that are here already. */
@@ -248,19 +280,26 @@ static int take_kind(struct take *take, struct store_file *file)
 			(void)fcntl(crash->source.fd, F_SETPIPE_SZ, PIPE_BYTES);
 		return run(take, NULL, file);
 	}
-	r = lay_out_notes(take, &image);
+	r = lay_out_part(take, &image);
+	if (r == -ESRCH)
+		return CAPTURE_E_GONE;
+	if (r > 0)
+		return -EFBIG;
 	if (r == 0)
 		r = run(take, &image, file);
 	image_done(&image);
-	return r > 0 ? -EFBIG : r;
+	return r;
 }
 
 /* ---- down to less ---- */
 
 static void lower(struct take *take)
 {
-	take->verdict.kind = CAPTURE_NOTES;
-	take->verdict.reason = "MaxHold or the free space reached";
+	enum capture_kind kind = part_kind(take->crash);
+
+	if (take->verdict.kind == CAPTURE_THREADS)
+		kind = CAPTURE_NOTES;
+	lower_to(&take->verdict, kind, "MaxHold, KeepFree or the disk's end reached");
 	take->hold_until_ms = clock_monotonic_ms() + RETRY_HOLD_MS;
 }
 

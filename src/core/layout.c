@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGE_MAX 65536u /* the largest there is on any machine */
+
 #ifndef PN_XNUM
 #define PN_XNUM 0xffff
 #endif
@@ -154,19 +156,33 @@ static int add_segments(struct layout *layout, const struct elfcore *core,
 	return r;
 }
 
+/* What of the file would be zeros that nobody wrote. */
+static uint64_t zero_bytes(const struct layout *layout)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < layout->loads; i++)
+		bytes += layout->load[i].file_bytes;
+	for (size_t i = 0; i < layout->captured.runs; i++)
+		bytes -= layout->captured.run[i].end - layout->captured.run[i].start;
+	return bytes;
+}
+
 int layout_full(struct layout *layout, const struct elfcore *core,
 		const struct pagemap *exists, const struct pagemap *whole)
 {
 	uint64_t hole_min = LAYOUT_HOLE_MIN;
 	int r;
 
-	for (;;) {
-		r = add_segments(layout, core, exists, whole, hole_min);
-		if (r < 0 || layout->loads <= core->segments + LAYOUT_MORE_SEGMENTS)
-			return r;
+	r = add_segments(layout, core, exists, whole, LAYOUT_HOLE_LARGE);
+	if (r < 0 || zero_bytes(layout) <= LAYOUT_ZEROS_MAX)
+		return r;
+	do {
 		layout_done(layout);
+		r = add_segments(layout, core, exists, whole, hole_min);
 		hole_min *= 2;
-	}
+	} while (r == 0 && layout->loads > core->segments + LAYOUT_MORE_SEGMENTS);
+	return r;
 }
 
 /* ---- ranges ---- */
@@ -212,27 +228,62 @@ uint64_t layout_captures_to(const struct elfcore_segment *s)
 	return s->vaddr + (file ? s->memory_bytes : s->file_bytes);
 }
 
-static int add_range(struct layout *layout, const struct elfcore *core, uint64_t start,
-		     uint64_t end)
+static bool lists_file(const struct elfcore *core, uint64_t address)
 {
+	size_t low = 0, high = core->mappings;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (core->mapping[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < core->mappings && core->mapping[low].start <= address;
+}
+
+/*
+ * Code and constants that the kernel leaves to the file they come from: the segment stays
+ * whole, with a tail that is not known. Debuggers take the bytes from the file or say that
+ * they cannot; elfutils finds no module without it.
+ */
+static bool has_file_tail(const struct elfcore *core, const struct elfcore_segment *s)
+{
+	return (s->flags & (PF_R | PF_W)) == PF_R && s->file_bytes < s->memory_bytes &&
+	       lists_file(core, s->vaddr);
+}
+
+/* The ranges in one segment; with a file tail each reaches up to the next. */
+static int add_parts(struct layout *layout, const struct elfcore_segment *s,
+		     const struct pagemap *ranges, bool tail)
+{
+	uint64_t behind = s->vaddr + s->memory_bytes, limit = layout_captures_to(s);
+	struct layout_load load = load_of(s);
+	bool open = tail;
 	int r = 0;
 
-	for (size_t i = segment_behind(core, start); r == 0 && i < core->segments; i++) {
-		const struct elfcore_segment *s = &core->segment[i];
-		uint64_t from = start > s->vaddr ? start : s->vaddr;
-		uint64_t to = end < layout_captures_to(s) ? end : layout_captures_to(s);
-		const struct layout_load load = { from, to - from, to - from, 1,
-						  s->flags };
+	load.file_bytes = 0;
+	for (size_t i = pagemap_find(ranges, s->vaddr); r == 0 && i < ranges->runs; i++) {
+		uint64_t from = ranges->run[i].start, to = ranges->run[i].end;
 
-		if (s->vaddr >= end)
+		from = from > s->vaddr ? from : s->vaddr;
+		to = to < limit ? to : limit;
+		if (from >= limit)
 			break;
-		if (from >= to)
-			continue;
-		r = add_load(layout, &load);
+		load.memory_bytes = from - load.address;
+		if (open && load.memory_bytes > 0)
+			r = add_load(layout, &load);
 		if (r == 0)
 			r = pagemap_add(&layout->captured, from, to);
+		load.address = from;
+		load.file_bytes = load.memory_bytes = to - from;
+		open = tail;
+		if (r == 0 && !tail)
+			r = add_load(layout, &load);
 	}
-	return r;
+	load.memory_bytes = behind - load.address;
+	return r == 0 && open ? add_load(layout, &load) : r;
 }
 
 int layout_ranges(struct layout *layout, const struct elfcore *core,
@@ -240,8 +291,10 @@ int layout_ranges(struct layout *layout, const struct elfcore *core,
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ranges->runs; i++)
-		r = add_range(layout, core, ranges->run[i].start, ranges->run[i].end);
+	for (size_t i = 0; r == 0 && i < core->segments; i++)
+		if (core->segment[i].type == PT_LOAD)
+			r = add_parts(layout, &core->segment[i], ranges,
+				      has_file_tail(core, &core->segment[i]));
 	return r;
 }
 
@@ -362,6 +415,18 @@ static void add_extents(const struct layout *layout, const struct layout_load *l
 	}
 }
 
+/*
+ * A part of a page lies in the file where it would lie in its page: elfutils rounds
+ * segments to pages, whatever their p_align. Whole pages follow each other, as the
+ * kernel's do.
+ */
+static uint64_t congruent(uint64_t at, const struct layout_load *load)
+{
+	uint64_t page = load->align > 1 && load->align <= PAGE_MAX ? load->align : 1;
+
+	return at + (load->address - at) % page;
+}
+
 static int put_loads(const struct writer *w, const struct layout *layout,
 		     struct image *image)
 {
@@ -372,18 +437,18 @@ static int put_loads(const struct writer *w, const struct layout *layout,
 		const struct elfcore_segment s = {
 			.type = PT_LOAD,
 			.flags = load->flags,
-			.offset = image->size,
+			.offset = congruent(image->size, load),
 			.vaddr = load->address,
 			.file_bytes = load->file_bytes,
 			.memory_bytes = load->memory_bytes,
 			.align = load->align,
 		};
 
-		if (load->file_bytes > INT64_MAX - image->size)
+		if (load->file_bytes > INT64_MAX - PAGE_MAX - image->size)
 			return ELFCORE_E_LIMIT;
 		put_phdr(w, 1 + i, &s);
-		add_extents(layout, load, image->size, &run, image);
-		image->size += load->file_bytes;
+		add_extents(layout, load, s.offset, &run, image);
+		image->size = s.offset + load->file_bytes;
 	}
 	return 0;
 }
@@ -394,10 +459,9 @@ static uint64_t memory_offset(const struct elfcore *core, uint64_t head_bytes)
 	uint64_t page = 4096;
 
 	for (size_t i = 0; i < core->segments; i++)
-		if (core->segment[i].type == PT_LOAD && core->segment[i].align >= page &&
-		    core->segment[i].align <= 65536)
-			return (head_bytes + core->segment[i].align - 1) /
-			       core->segment[i].align * core->segment[i].align;
+		if (core->segment[i].type == PT_LOAD && core->segment[i].align > page &&
+		    core->segment[i].align <= PAGE_MAX)
+			page = core->segment[i].align;
 	return (head_bytes + page - 1) / page * page;
 }
 

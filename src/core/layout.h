@@ -28,8 +28,15 @@
 
 #define LAYOUT_ZEROS_BEHIND 0x00100000u
 
-/* Holes from here on are left out. A program header and its section in gdb cost more. */
+/*
+ * Holes from LARGE on are left out, and as long as the others come to no more than
+ * ZEROS_MAX they stay: the core of a small process is the kernel's, byte for byte. If they
+ * come to more, holes from MIN on are left out, too. Below it a program header and its
+ * section in gdb cost more than the zeros.
+ */
+#define LAYOUT_HOLE_LARGE (1u << 20)
 #define LAYOUT_HOLE_MIN (64u << 10)
+#define LAYOUT_ZEROS_MAX (8u << 20)
 /* That many segments may be added; holes are made to be larger until it fits. */
 #define LAYOUT_MORE_SEGMENTS 50000u
 
@@ -66,7 +73,8 @@ int layout_full(struct layout *layout, const struct elfcore *core,
 /*
  * These ranges and nothing else; sorted, apart. What of them is in no segment, or in one
  * that the kernel would not dump and that may be written, is left out: MADV_DONTDUMP
- * keeps its promise.
+ * keeps its promise. Code and constants of files keep their segments, as the kernel
+ * writes them.
  */
 int layout_ranges(struct layout *layout, const struct elfcore *core,
 		  const struct pagemap *ranges);

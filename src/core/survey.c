@@ -102,8 +102,9 @@ static int add_maps(struct pagemap *whole, int maps_fd)
  */
 static bool is_special(const struct elfcore_segment *s, uint64_t vdso)
 {
-	return s->vaddr > INT64_MAX ||
-	       (vdso >= s->vaddr && vdso - s->vaddr < s->memory_bytes);
+	if (s->vaddr > INT64_MAX)
+		return s->flags & PF_R; /* execute-only is usual, and reads as nothing */
+	return vdso >= s->vaddr && vdso - s->vaddr < s->memory_bytes;
 }
 
 static int compare_runs(const void *a, const void *b)
@@ -137,7 +138,7 @@ static bool is_anonymous(const struct elfcore_segment *s, const struct pagemap *
 {
 	size_t i = pagemap_find(whole, s->vaddr);
 
-	return s->type == PT_LOAD && s->file_bytes > 0 &&
+	return s->type == PT_LOAD && s->vaddr <= INT64_MAX && s->file_bytes > 0 &&
 	       s->file_bytes == s->memory_bytes &&
 	       (i == whole->runs || whole->run[i].start >= s->vaddr + s->memory_bytes);
 }
