@@ -23,7 +23,11 @@
 #include "core/threads.h"
 #include "handle.h"
 #include "io/clock.h"
+#include "io/fulls.h"
+#include "io/meminfo.h"
 #include "io/store.h"
+#include "policy/name.h"
+#include "policy/units.h"
 #include "quota.h"
 
 #define PIPE_BYTES (1 << 20)
@@ -35,9 +39,13 @@
 #define PACK_RATE 100000u
 /* So many small captures at once hold no more memory than one that fills its buffer. */
 #define SMALL_SHARE 64
+/* Of the memory that is left: the crash may have come of having none. */
+#define AVAILABLE_SHARE 4
 
 struct take {
 	struct crash *crash; /* borrowed */
+	uint64_t buffer_bytes;
+	uint64_t claimed; /* key of the kind of crash, of which this may be a full capture */
 	bool memory; /* it can be read */
 	bool unlisted; /* but what exists of it could not be found out in time */
 	struct survey survey;
@@ -59,6 +67,15 @@ static bool memory_usable(const struct crash *crash)
 	       crash->victim.mem_fd >= 0 && crash->victim.pagemap_fd >= 0 &&
 	       crash->head_bytes >= crash->core.head_bytes &&
 	       layout_possible(&crash->core);
+}
+
+static void choose_buffer(struct take *take)
+{
+	uint64_t share = meminfo_available() / AVAILABLE_SHARE;
+
+	take->buffer_bytes = take->crash->config->buffer_bytes;
+	if (take->buffer_bytes > share)
+		take->buffer_bytes = share;
 }
 
 static int lay_out_full(struct take *take)
@@ -118,11 +135,13 @@ static uint64_t memory_bytes(const struct take *take)
 }
 
 /* What is in the buffer has been read; the rest waits for compression. */
-static uint64_t hold_bytes(const struct crash *crash)
+static uint64_t hold_bytes(const struct take *take)
 {
+	const struct crash *crash = take->crash;
+
 	if (crash->replayed)
 		return 0; /* nobody is held */
-	return crash->config->buffer_bytes +
+	return take->buffer_bytes +
 	       (uint64_t)max_hold_ms(crash) * PACK_RATE * pipeline_processors();
 }
 
@@ -137,7 +156,7 @@ static enum capture_kind part_kind(const struct crash *crash)
 	return threads_possible(&crash->core) ? CAPTURE_THREADS : CAPTURE_NOTES;
 }
 
-static struct capture_verdict plan(const struct take *take)
+static struct capture_verdict plan(const struct take *take, uint32_t full_of_signature)
 {
 	const struct crash *crash = take->crash;
 	const struct config *config = crash->config;
@@ -148,14 +167,16 @@ static struct capture_verdict plan(const struct take *take)
 		.threads_possible = take->memory && threads_possible(&crash->core),
 		.memory_bytes = memory_bytes(take),
 		.threads_bytes = crash->core.threads * config->thread_stack_bytes,
-		.hold_bytes = hold_bytes(crash),
+		.hold_bytes = hold_bytes(take),
 		.max_core_bytes = config->max_core_bytes,
 		.rlimit_bytes =
 			config->honor_rlimit ? crash->request.rlimit_core : UINT64_MAX,
 		.max_captures = config->max_captures,
-		.small_bytes = config->buffer_bytes / SMALL_SHARE,
+		.small_bytes = take->buffer_bytes / SMALL_SHARE,
 		.captures_running = crash->ticket.captures_running,
 		.captures_of_uid = crash->ticket.captures_of_uid,
+		.full_of_signature = full_of_signature,
+		.full_per_signature = config->full_per_signature,
 	};
 
 	budget.unlocked = crash->ticket.without_lock;
@@ -164,6 +185,29 @@ static struct capture_verdict plan(const struct take *take)
 	if (verdict.kind == CAPTURE_FULL && take->memory && take->unlisted)
 		lower_to(&verdict, part_kind(crash), "MaxHold is too short to list its pages");
 	return verdict;
+}
+
+/*
+ * Full captures of one kind of crash say the same again: after the first few the threads
+ * are enough. The kind is the process and the cheap hash, which is known before the victim
+ * is read. Where threads cannot be had, a full capture is better than notes.
+ */
+static void plan_by_signature(struct take *take)
+{
+	const struct crash *crash = take->crash;
+	uint32_t limit = crash->config->full_per_signature, n;
+	uint64_t key = crash->ticket.hash ^ name_hash(crash->record.process,
+						      strlen(crash->record.process));
+
+	if (take->verdict.kind != CAPTURE_FULL || limit == 0 || crash->ticket.hash == 0 ||
+	    key == 0 || crash->replayed || !take->memory || !threads_possible(&crash->core))
+		return;
+	n = fulls_claim(crash->ledger->dir_fd, crash->ledger->store_fd, key, crash->record.id,
+			limit, crash->ledger->now.wall_ns / NS_PER_SEC);
+	if (n >= limit)
+		take->verdict = plan(take, n);
+	else
+		take->claimed = key;
 }
 
 /* ---- one try ---- */
@@ -243,7 +287,7 @@ static int run(struct take *take, const struct image *image, struct store_file *
 		.step_back = !crash->replayed,
 		.may_retry = take->memory && take->verdict.kind >= CAPTURE_THREADS,
 		.limits = {
-			.buffer_bytes = crash->config->buffer_bytes,
+			.buffer_bytes = take->buffer_bytes,
 			.max_bytes = image ? UINT64_MAX : crash->config->max_core_bytes,
 			.hold_until_ms = hold_until_ms(take, image),
 			.stop_at_ms = crash->started_ms + CAPTURE_MAX_MS,
@@ -326,9 +370,9 @@ static int take_most(struct take *take)
 		if (r <= 0)
 			break;
 		if (r == CAPTURE_E_GONE) {
-			take->memory =
-				false; /* what the kernel wrote before is in the pipe */
-			take->verdict = plan(take);
+			/* What the kernel wrote before is in the pipe. */
+			take->memory = false;
+			take->verdict = plan(take, 0);
 		} else {
 			lower(take);
 		}
@@ -348,8 +392,10 @@ void take_core(struct crash *crash)
 	char why[96];
 	int r = 0;
 
+	choose_buffer(&take);
 	look_at_memory(&take);
-	take.verdict = plan(&take);
+	take.verdict = plan(&take, 0);
+	plan_by_signature(&take);
 	/* No stacks will be stored: look at them while they are there. */
 	if (take.verdict.kind < CAPTURE_THREADS)
 		(void)analyse_unwind(crash, -1, true);
@@ -363,6 +409,8 @@ void take_core(struct crash *crash)
 			       strerror(r < 0 ? -r : EPERM));
 		lower_to_none(crash, why);
 	}
+	if (take.claimed && record->capture != CAPTURE_FULL)
+		fulls_forget(crash->ledger->dir_fd, take.claimed, record->id);
 	survey_done(&take.survey);
 	image_done(&take.full);
 }

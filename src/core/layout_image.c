@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The headers of a layout: the same bytes that the kernel writes where it has the same to say. */
+
+#include "core/layout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_MAX 65536u /* the largest there is on any machine */
+
+#ifndef PN_XNUM
+#define PN_XNUM 0xffff
+#endif
+
+/* Writes headers of either class and byte order. */
+struct writer {
+	const struct elfcore *core;
+	unsigned char *head;
+	bool wide;
+	uint64_t phnum;
+	uint64_t ehdr_bytes;
+	uint64_t notes_at;
+	uint64_t notes_bytes;
+};
+
+static void put(const struct writer *w, void *at, size_t bytes, uint64_t value)
+{
+	unsigned char *p = at;
+
+	for (size_t i = 0; i < bytes; i++)
+		p[w->core->byte_order == ELFDATA2MSB ? bytes - 1 - i : i] =
+			(unsigned char)(value >> (8 * i));
+}
+
+#define PUT(w, type, at, field, value)                                                   \
+	put(w, (at) + offsetof(type, field), sizeof(((type *)0)->field), value)
+
+static void put_phdr(const struct writer *w, uint64_t index,
+		     const struct elfcore_segment *s)
+{
+	unsigned char *at = w->head + w->ehdr_bytes;
+
+	if (w->wide) {
+		at += index * sizeof(Elf64_Phdr);
+		PUT(w, Elf64_Phdr, at, p_type, s->type);
+		PUT(w, Elf64_Phdr, at, p_flags, s->flags);
+		PUT(w, Elf64_Phdr, at, p_offset, s->offset);
+		PUT(w, Elf64_Phdr, at, p_vaddr, s->vaddr);
+		PUT(w, Elf64_Phdr, at, p_filesz, s->file_bytes);
+		PUT(w, Elf64_Phdr, at, p_memsz, s->memory_bytes);
+		PUT(w, Elf64_Phdr, at, p_align, s->align);
+	} else {
+		at += index * sizeof(Elf32_Phdr);
+		PUT(w, Elf32_Phdr, at, p_type, s->type);
+		PUT(w, Elf32_Phdr, at, p_flags, s->flags);
+		PUT(w, Elf32_Phdr, at, p_offset, s->offset);
+		PUT(w, Elf32_Phdr, at, p_vaddr, s->vaddr);
+		PUT(w, Elf32_Phdr, at, p_filesz, s->file_bytes);
+		PUT(w, Elf32_Phdr, at, p_memsz, s->memory_bytes);
+		PUT(w, Elf32_Phdr, at, p_align, s->align);
+	}
+}
+
+/* The section header that holds what e_phnum cannot, at the end of the file as the kernel does. */
+static void put_tail(const struct writer *w, struct image *image)
+{
+	uint64_t at = image->size;
+
+	if (w->wide) {
+		PUT(w, Elf64_Ehdr, w->head, e_shoff, at);
+		PUT(w, Elf64_Ehdr, w->head, e_shentsize, sizeof(Elf64_Shdr));
+		PUT(w, Elf64_Ehdr, w->head, e_shnum, 1);
+		PUT(w, Elf64_Shdr, image->tail, sh_size, 1);
+		PUT(w, Elf64_Shdr, image->tail, sh_info, w->phnum);
+		image->tail_bytes = sizeof(Elf64_Shdr);
+	} else {
+		PUT(w, Elf32_Ehdr, w->head, e_shoff, at);
+		PUT(w, Elf32_Ehdr, w->head, e_shentsize, sizeof(Elf32_Shdr));
+		PUT(w, Elf32_Ehdr, w->head, e_shnum, 1);
+		PUT(w, Elf32_Shdr, image->tail, sh_size, 1);
+		PUT(w, Elf32_Shdr, image->tail, sh_info, w->phnum);
+		image->tail_bytes = sizeof(Elf32_Shdr);
+	}
+	image->size += image->tail_bytes;
+}
+
+/* Everything the kernel said in its file header stands, but for the number of segments. */
+static void put_ehdr(const struct writer *w, const void *head)
+{
+	uint64_t phnum = w->phnum < PN_XNUM ? w->phnum : PN_XNUM;
+
+	memcpy(w->head, head, w->ehdr_bytes);
+	if (w->wide) {
+		PUT(w, Elf64_Ehdr, w->head, e_phoff, w->ehdr_bytes);
+		PUT(w, Elf64_Ehdr, w->head, e_phnum, phnum);
+		PUT(w, Elf64_Ehdr, w->head, e_shoff, 0);
+		PUT(w, Elf64_Ehdr, w->head, e_shnum, 0);
+	} else {
+		PUT(w, Elf32_Ehdr, w->head, e_phoff, w->ehdr_bytes);
+		PUT(w, Elf32_Ehdr, w->head, e_phnum, phnum);
+		PUT(w, Elf32_Ehdr, w->head, e_shoff, 0);
+		PUT(w, Elf32_Ehdr, w->head, e_shnum, 0);
+	}
+}
+
+static void add_extents(const struct layout *layout, const struct layout_load *load,
+			uint64_t offset, size_t *run, struct image *image)
+{
+	const struct pagemap *captured = &layout->captured;
+	uint64_t end = load->address + load->file_bytes;
+
+	/* A run may go on in the next load, where segments touch. */
+	for (; *run < captured->runs && captured->run[*run].start < end; (*run)++) {
+		uint64_t from = captured->run[*run].start, to = captured->run[*run].end;
+		struct image_extent *e = &image->extent[image->extents];
+
+		from = from > load->address ? from : load->address;
+		to = to < end ? to : end;
+		if (from < to) {
+			*e = (struct image_extent){ offset + (from - load->address), from,
+						    to - from };
+			image->extents++;
+			image->memory_bytes += to - from;
+		}
+		if (captured->run[*run].end > end)
+			break;
+	}
+}
+
+/*
+ * A part of a page lies in the file where it would lie in its page: elfutils rounds
+ * segments to pages, whatever their p_align. Whole pages follow each other, as the
+ * kernel's do.
+ */
+static uint64_t congruent(uint64_t at, const struct layout_load *load)
+{
+	uint64_t page = load->align > 1 && load->align <= PAGE_MAX ? load->align : 1;
+
+	return at + (load->address - at) % page;
+}
+
+static int put_loads(const struct writer *w, const struct layout *layout,
+		     struct image *image)
+{
+	size_t run = 0;
+
+	for (size_t i = 0; i < layout->loads; i++) {
+		const struct layout_load *load = &layout->load[i];
+		const struct elfcore_segment s = {
+			.type = PT_LOAD,
+			.flags = load->flags,
+			.offset = congruent(image->size, load),
+			.vaddr = load->address,
+			.file_bytes = load->file_bytes,
+			.memory_bytes = load->memory_bytes,
+			.align = load->align,
+		};
+
+		if (load->file_bytes > INT64_MAX - PAGE_MAX - image->size)
+			return ELFCORE_E_LIMIT;
+		put_phdr(w, 1 + i, &s);
+		add_extents(layout, load, s.offset, &run, image);
+		image->size = s.offset + load->file_bytes;
+	}
+	return 0;
+}
+
+/* Where memory begins: on a page, as the kernel has it. */
+static uint64_t memory_offset(const struct elfcore *core, uint64_t head_bytes)
+{
+	uint64_t page = 4096;
+
+	for (size_t i = 0; i < core->segments; i++)
+		if (core->segment[i].type == PT_LOAD && core->segment[i].align > page &&
+		    core->segment[i].align <= PAGE_MAX)
+			page = core->segment[i].align;
+	return (head_bytes + page - 1) / page * page;
+}
+
+static void put_notes(const struct writer *w, const void *head)
+{
+	struct elfcore_segment note = w->core->segment[0];
+
+	note.offset = w->notes_at;
+	note.file_bytes = w->notes_bytes;
+	put_phdr(w, 0, &note);
+	memcpy(w->head + w->notes_at, (const char *)head + w->core->note_offset,
+	       w->notes_bytes);
+}
+
+static void plan_head(struct writer *w, const struct layout *layout, size_t head_bytes)
+{
+	const struct elfcore *core = w->core;
+	uint64_t left =
+		head_bytes > core->note_offset ? head_bytes - core->note_offset : 0;
+
+	w->wide = core->elf_class == ELFCLASS64;
+	w->phnum = 1 + layout->loads;
+	w->ehdr_bytes = w->wide ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr);
+	w->notes_at = w->ehdr_bytes +
+		      w->phnum * (w->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr));
+	w->notes_bytes = core->note_bytes < left ? core->note_bytes : left;
+}
+
+int layout_image(const struct layout *layout, const struct elfcore *core,
+		 const void *head, size_t head_bytes, struct image *ret_image)
+{
+	struct image image = IMAGE_NULL;
+	struct writer w = { .core = core };
+	int r;
+
+	plan_head(&w, layout, head_bytes);
+	image.head_bytes = w.notes_at + w.notes_bytes;
+	image.head = w.head = calloc(1, image.head_bytes);
+	image.extent =
+		calloc(layout->captured.runs + layout->loads + 1, sizeof(*image.extent));
+	if (!image.head || !image.extent) {
+		image_done(&image);
+		return -ENOMEM;
+	}
+	put_ehdr(&w, head);
+	put_notes(&w, head);
+	image.size = image.head_bytes;
+	if (layout->loads > 0)
+		image.size = memory_offset(core, image.head_bytes);
+	r = put_loads(&w, layout, &image);
+	if (r != 0) {
+		image_done(&image);
+		return r;
+	}
+	if (w.phnum >= PN_XNUM)
+		put_tail(&w, &image);
+	*ret_image = image;
+	return 0;
+}
