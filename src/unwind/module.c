@@ -388,7 +388,7 @@ bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 {
 	struct module *m = modules_find(modules, start);
 
-	if (!m || m->base != start)
+	if (!m)
 		return false;
 	if (m->fd < 0 && same_first_page(m, memory, fd)) {
 		m->fd = fd;
