@@ -332,15 +332,14 @@ struct module *modules_find(const struct modules *modules, uint64_t address)
 
 /* ---- files offered by the caller ---- */
 
-/* The first page holds file header, program headers and, nearly always, the build-id. */
-static bool same_first_page(const struct module *m, struct memory *memory, int fd)
+static bool same_first_bytes(const struct module *m, struct memory *memory, int fd, size_t n)
 {
 	unsigned char ours[4096], theirs[4096] = { 0 };
-	ssize_t n = pread(fd, theirs, sizeof(theirs), 0);
+	ssize_t got = pread(fd, theirs, n, 0);
 
-	return n >= (ssize_t)sizeof(Elf64_Ehdr) &&
-	       memory_read(memory, m->base, ours, sizeof(ours)) == 0 &&
-	       memcmp(ours, theirs, (size_t)n) == 0;
+	return got >= (ssize_t)sizeof(Elf64_Ehdr) &&
+	       memory_read(memory, m->base, ours, n) == 0 &&
+	       memcmp(ours, theirs, (size_t)got) == 0;
 }
 
 /* What was never written is in the file as it was in memory. */
@@ -382,6 +381,18 @@ static bool same_build_id(const struct module *m, const struct elfcore *core, in
 	return m->build_id[0] && strcmp(m->build_id, other.build_id) == 0;
 }
 
+/*
+ * The first page holds file header, program headers and, nearly always, the build-id. A
+ * small core may have the headers and the build-id only; together they say as much.
+ */
+static bool same_file(const struct module *m, const struct elfcore *core,
+		      struct memory *memory, int fd)
+{
+	return same_first_bytes(m, memory, fd, 4096) ||
+	       (same_first_bytes(m, memory, fd, sizeof(Elf64_Ehdr)) &&
+		same_build_id(m, core, fd));
+}
+
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 			struct memory *memory, const struct space *space, uint64_t start,
 			int fd)
@@ -390,7 +401,7 @@ bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 
 	if (!m)
 		return false;
-	if (m->fd < 0 && same_first_page(m, memory, fd)) {
+	if (m->fd < 0 && same_file(m, core, memory, fd)) {
 		m->fd = fd;
 		back_by_file(m, core, memory, space);
 		examine(m, core, memory); /* its notes may have been out of reach */
