@@ -168,6 +168,8 @@ static int settle_entry(struct ledger *ledger, uint32_t index, enum outcome outc
 	struct state_slot slot;
 	int r = 0;
 
+	if (entry.slot != STATE_NO_SLOT && entry.slot >= STATE_SLOTS)
+		return STATE_E_BAD;
 	if (entry.slot == STATE_NO_SLOT)
 		settle_evicted(&state->header.totals, entry.weight, outcome);
 	else

@@ -93,7 +93,8 @@ static void fill_item(int store_fd, const char *id, int64_t wall_ns, struct quot
 	if (store_read_record(store_fd, id, &json) < 0)
 		return; /* unreadable: oldest of nobody */
 	if (record_from_json(json, &record) == 0) {
-		item->age_ns = wall_ns - record.time_ns;
+		if (__builtin_sub_overflow(wall_ns, record.time_ns, &item->age_ns))
+			item->age_ns = record.time_ns < 0 ? INT64_MAX : INT64_MIN;
 		item->uid = record.uid;
 		item->group = group_of(json, &record);
 	}

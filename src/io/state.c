@@ -15,6 +15,7 @@
 
 #include "io/cleanup.h"
 #include "io/dir.h"
+#include "policy/account.h"
 #include "policy/evict.h"
 
 #define STATE_MAGIC "corefold"
@@ -606,7 +607,8 @@ bool state_intact(const struct state *state)
 	assert(state->locked);
 	for (uint32_t i = 0; i < STATE_SLOTS; i++)
 		sum ^= state->place[i].crc;
-	return sum == state->header.places_sum && inflight_intact(state);
+	return sum == state->header.places_sum && totals_balanced(&state->header.totals) &&
+	       clock_possible(&state->header.clock) && inflight_intact(state);
 }
 
 static int verify_slot(struct state *state, uint32_t index, struct totals *totals)
@@ -628,6 +630,26 @@ static int verify_slot(struct state *state, uint32_t index, struct totals *total
 	return 0;
 }
 
+/* What is in flight has an entry each, or it would never land. */
+static int verify_inflight(const struct state *state, const struct totals *sum)
+{
+	uint64_t of_slots = 0, of_evicted = 0;
+
+	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++) {
+		const struct state_inflight *entry = &state->inflight[i];
+
+		if (!entry->id[0])
+			continue;
+		if (entry->slot != STATE_NO_SLOT && entry->slot >= STATE_SLOTS)
+			return STATE_E_BAD;
+		*(entry->slot == STATE_NO_SLOT ? &of_evicted : &of_slots) += entry->weight;
+	}
+	if (of_slots != sum->in_flight ||
+	    of_slots + of_evicted != state->header.totals.in_flight)
+		return STATE_E_BAD;
+	return 0;
+}
+
 int state_verify(struct state *state)
 {
 	const struct totals *totals = &state->header.totals;
@@ -642,7 +664,7 @@ int state_verify(struct state *state)
 	if (!totals_balanced(totals) || sum.pending != totals->pending ||
 	    sum.crashes > totals->crashes || sum.kept_weight > totals->kept_weight)
 		return STATE_E_BAD;
-	return 0;
+	return verify_inflight(state, &sum);
 }
 
 /* ---- in flight ---- */

@@ -35,6 +35,12 @@ int64_t clock_advance(struct clock_state *state, const struct clock_reading *now
 	return state->on_time_ns;
 }
 
+bool clock_possible(const struct clock_state *state)
+{
+	return state->monotonic_ns >= 0 && state->uncovered_ns >= 0 &&
+	       state->on_time_ns >= state->uncovered_ns && state->on_time_ns <= INT64_MAX / 2;
+}
+
 int64_t clock_covered_ns(const struct clock_state *state)
 {
 	return state->on_time_ns - state->uncovered_ns;

@@ -43,6 +43,9 @@ struct clock_state {
  */
 int64_t clock_advance(struct clock_state *state, const struct clock_reading *now, bool covered);
 
+/* Are these times that clock_advance() can have left? */
+bool clock_possible(const struct clock_state *state);
+
 /* The clock of the hours: on-time less what was uncovered. */
 int64_t clock_covered_ns(const struct clock_state *state);
 
