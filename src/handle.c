@@ -21,6 +21,7 @@
 #include "analyse.h"
 #include "core/corefile.h"
 #include "handover.h"
+#include "hook.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/log.h"
@@ -31,6 +32,8 @@
 #include "settle.h"
 #include "take.h"
 
+/* Hooks of other keeps that this one runs, at most; the next keep or tick goes on. */
+#define HOOKS_MS (600 * 1000)
 #define ARGV_MAX 64
 #define THREADS_MAX 1024
 
@@ -324,6 +327,22 @@ static bool is_novel(struct crash *crash)
 	return ledger_admit(ledger, &crash->ticket, crash->ticket.signature, &now) == 0;
 }
 
+/* The victim is gone, the record durable, the crash counted: now it may take its time. */
+static void run_hooks(const struct crash *crash)
+{
+	int r;
+
+	if (crash->replayed)
+		return;
+	r = hook_queue(crash->config, crash->ledger->dir_fd, crash->record.id);
+	if (r < 0)
+		log_warning("hooks are not run for %s: %s", crash->record.id,
+			    r == -ENOSPC ? "too many wait already" : strerror(-r));
+	else
+		hook_run(crash->config, crash->ledger->dir_fd, crash->ledger->store_fd,
+			 HOOKS_MS);
+}
+
 int handle_keep(struct crash *crash)
 {
 	int head, r;
@@ -351,6 +370,7 @@ int handle_keep(struct crash *crash)
 			    crash->record.id);
 	log_kept(crash);
 	quota_apply(crash->ledger->store_fd, crash->config, crash->ledger->now.wall_ns);
+	run_hooks(crash);
 	return 0;
 }
 

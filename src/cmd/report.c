@@ -11,6 +11,7 @@
 #include "cmd/cmd.h"
 #include "io/clock.h"
 #include "policy/units.h"
+#include "hook.h"
 #include "settle.h"
 
 #define LETTER_REASON 257
@@ -71,6 +72,10 @@ static int store(struct cmd *cmd, struct ledger *ledger, const struct report *re
 	if (r < 0)
 		return cmd_failed(cmd, "counted, but its record cannot be stored: %s",
 				  strerror(-r));
+	/* The reporting program does not wait for hooks: the next keep or tick runs them. */
+	r = hook_queue(ledger->config, ledger->dir_fd, ticket->id);
+	if (r < 0)
+		(void)cmd_failed(cmd, "hooks will not run for %s: %s", ticket->id, strerror(-r));
 	return CMD_DONE;
 }
 

@@ -23,6 +23,7 @@
 #include "io/kmsg.h"
 #include "io/store.h"
 #include "policy/units.h"
+#include "hook.h"
 #include "quota.h"
 #include "settle.h"
 #include "summary/summary.h"
@@ -31,6 +32,8 @@
 #define FOLDED_MAX 64
 /* No handler runs longer than its deadline, so what is older is nobody's. */
 #define LITTER_S 900
+/* What hooks a dead worker left may take of a tick. */
+#define HOOKS_MS (60 * 1000)
 
 struct folded {
 	struct ledger_ticket ticket;
@@ -266,7 +269,9 @@ static int tick_all(struct cmd *cmd, struct tick *tick)
 	store_clean(ledger->store_fd, ledger->now.wall_ns / NS_PER_SEC, LITTER_S);
 	dir_clean(ledger->dir_fd, STATE_TEMP_PREFIX, ledger->now.wall_ns / NS_PER_SEC, LITTER_S);
 	(void)quota_apply(ledger->store_fd, &cmd->config, ledger->now.wall_ns);
-	return report(cmd, tick);
+	status = report(cmd, tick);
+	hook_run(&cmd->config, ledger->dir_fd, ledger->store_fd, HOOKS_MS);
+	return status;
 }
 
 /* What only root can open is opened before root is given up. */

@@ -166,13 +166,16 @@ static void merge_build(struct known *known, struct known_signature *e, const ch
 	known->changed = true;
 }
 
-static void merge_time(struct known *known, struct known_signature *e, int64_t time_s)
+static void merge_time(struct known *known, struct known_signature *e,
+		       const struct record *record, int64_t time_s)
 {
 	if (time_s >= e->first_s && time_s <= e->last_s)
 		return;
 	known->changed = true;
-	if (time_s < e->first_s)
+	if (time_s < e->first_s) {
 		e->first_s = time_s;
+		(void)snprintf(e->first_id, sizeof(e->first_id), "%s", record->id);
+	}
 	if (time_s <= e->last_s)
 		return;
 	if (time_s - e->last_s >= KNOWN_ABSENT_S) {
@@ -196,6 +199,7 @@ int known_merge(struct known *known, const json_t *json, const struct record *re
 	make_signature(json, record, fresh.signature);
 	e = find(known, record->uid, record->process, fresh.signature);
 	if (!e) {
+		(void)snprintf(fresh.first_id, sizeof(fresh.first_id), "%s", record->id);
 		(void)snprintf(fresh.process, sizeof(fresh.process), "%s", record->process);
 		(void)snprintf(fresh.loose, sizeof(fresh.loose), "%s", known_loose_of(json));
 		r = add(known, &fresh);
@@ -203,9 +207,22 @@ int known_merge(struct known *known, const json_t *json, const struct record *re
 			return r;
 		e = &known->entry[known->entries - 1];
 	}
-	merge_time(known, e, time_s);
+	merge_time(known, e, record, time_s);
 	merge_build(known, e, known_build_of(json), time_s);
 	return 0;
+}
+
+bool known_is_first(const struct known *known, const json_t *json,
+		    const struct record *record)
+{
+	char signature[KNOWN_SIGNATURE_SIZE];
+	const struct known_signature *e;
+
+	if (!has_kind(record))
+		return false;
+	make_signature(json, record, signature);
+	e = find(known, record->uid, record->process, signature);
+	return e && strcmp(e->first_id, record->id) == 0;
 }
 
 /* ---- the file ---- */
@@ -222,6 +239,7 @@ static bool entry_of(const json_t *json, struct known_signature *ret_entry)
 	(void)snprintf(e.process, sizeof(e.process), "%s", text_of(json, "process"));
 	(void)snprintf(e.signature, sizeof(e.signature), "%s", text_of(json, "signature"));
 	(void)snprintf(e.loose, sizeof(e.loose), "%s", text_of(json, "loose"));
+	(void)snprintf(e.first_id, sizeof(e.first_id), "%s", text_of(json, "first_id"));
 	e.first_s = number_of(json, "first_time");
 	e.last_s = number_of(json, "last_time");
 	e.back_s = number_of(json, "back_time");
@@ -280,9 +298,9 @@ static json_t *entry_json(const struct known_signature *e)
 					    json_pack("{s:s, s:I}", "build_id",
 						      e->build[i].build_id, "first_time",
 						      (json_int_t)e->build[i].first_s));
-	return json_pack("{s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "uid",
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "uid",
 			 (json_int_t)e->uid, "process", e->process, "signature", e->signature,
-			 "loose", e->loose, "first_time", (json_int_t)e->first_s, "last_time",
+			 "loose", e->loose, "first_id", e->first_id, "first_time", (json_int_t)e->first_s, "last_time",
 			 (json_int_t)e->last_s, "back_time", (json_int_t)e->back_s,
 			 "absent_seconds", (json_int_t)e->absent_s, "builds", builds);
 }

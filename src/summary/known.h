@@ -39,6 +39,7 @@ struct known_signature {
 	char process[NAME_SIZE];
 	char signature[KNOWN_SIGNATURE_SIZE]; /* or "signal 11" where there is none */
 	char loose[KNOWN_SIGNATURE_SIZE]; /* the same over rebuilds; "" unknown */
+	char first_id[STATE_ID_SIZE]; /* the record that was first */
 	int64_t first_s;
 	int64_t last_s;
 	int64_t back_s; /* when it came back last, 0: never */
@@ -70,6 +71,10 @@ int known_merge(struct known *known, const json_t *json, const struct record *re
 enum known_news known_news(const struct known *known, const json_t *json,
 			   const struct record *record, int64_t since_s,
 			   int64_t *ret_absent_s, int64_t *ret_first_ns);
+
+/* Is this record, merged, the first that showed its signature? */
+bool known_is_first(const struct known *known, const json_t *json,
+		    const struct record *record);
 
 /* Merges the records stored since the last time, and writes the file if it changed. */
 int known_update(int dir_fd, int store_fd);
