@@ -558,7 +558,8 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	slot.last_ns = ledger->on_time_ns;
 	slot.last_wall_ns = wall_ns;
 	reserve(ledger, &slot, wall_ns, ticket);
-	if (verdict.decision == THROTTLE_FOLD &&
+	/* While a keep is under way its signature is not learned: the same bug would look new. */
+	if (verdict.decision == THROTTLE_FOLD && slot.account.in_flight == 0 &&
 	    throttle_novel_budget(&slot.account.throttle, &ledger->config->throttle,
 				  ticket->on_time_ns)) {
 		ticket->may_be_novel = true;
