@@ -161,7 +161,9 @@ kernel_setup() {
 		skip 'core_pattern cannot be written here'
 	echo on >/proc/sys/kernel/printk_devkmsg 2>/dev/null # no log line is to be dropped
 	cp "$COREFOLD" "$base/corefold"
-	cp "$(dirname "$COREFOLD")/corefold-keep" "$base/"
+	cp "$(dirname "$COREFOLD")"/corefold-keep "$base/"
+	[ ! -x "$(dirname "$COREFOLD")/corefold-unwind" ] ||
+		cp "$(dirname "$COREFOLD")/corefold-unwind" "$base/"
 	find "$VICTIMS" -maxdepth 1 -type f -name 'victim-*' -exec cp {} "$base/" \;
 	owner=$(id -u corefold 2>/dev/null || id -u nobody)
 	new_state
