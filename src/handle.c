@@ -345,6 +345,7 @@ static void run_hooks(const struct crash *crash)
 
 int handle_keep(struct crash *crash)
 {
+	struct clock_reading now;
 	int head, r;
 
 	head = read_head(crash);
@@ -352,8 +353,8 @@ int handle_keep(struct crash *crash)
 	describe(crash);
 	if (head != 0)
 		record_set(&crash->record, "dump_error", json_string(elfcore_strerror(head)));
-	if (crash->ticket.hash == 0)
-		crash->ticket.hash = analyse_hash(crash);
+	if (crash->ticket.hash == 0 && clock_read(&now) == 0)
+		(void)ledger_learn_hash(crash->ledger, &crash->ticket, analyse_hash(crash), &now);
 	take_core(crash);
 	source_release(&crash->source);
 	crash->record.total_ms = clock_monotonic_ms() - crash->started_ms;

@@ -532,6 +532,19 @@ static void reserve(struct ledger *ledger, struct state_slot *slot, int64_t wall
 	ticket->inflight = STATE_INFLIGHT;
 }
 
+/*
+ * Is a crash of this process being kept whose hash is not yet learned? It may be the very
+ * same bug, so nothing can be called new for that moment.
+ */
+static bool hash_to_come(const struct state *state, uint32_t slot)
+{
+	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++)
+		if (state->inflight[i].id[0] && state->inflight[i].slot == slot &&
+		    !state->inflight[i].hash_learned && !state->inflight[i].orphan)
+			return true;
+	return false;
+}
+
 static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 		  struct ledger_ticket *ticket)
 {
@@ -558,8 +571,7 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	slot.last_ns = ledger->on_time_ns;
 	slot.last_wall_ns = wall_ns;
 	reserve(ledger, &slot, wall_ns, ticket);
-	/* While a keep is under way its signature is not learned: the same bug would look new. */
-	if (verdict.decision == THROTTLE_FOLD && slot.account.in_flight == 0 &&
+	if (verdict.decision == THROTTLE_FOLD && !hash_to_come(state, ticket->slot) &&
 	    throttle_novel_budget(&slot.account.throttle, &ledger->config->throttle,
 				  ticket->on_time_ns)) {
 		ticket->may_be_novel = true;
@@ -609,17 +621,57 @@ bool ledger_knows_hash(const struct ledger_ticket *ticket, uint64_t hash)
 	return false;
 }
 
+static bool slot_knows(const struct state_slot *slot, uint64_t hash)
+{
+	for (size_t i = 0; i < STATE_HASHES; i++)
+		if (slot->hash[i] == hash)
+			return true;
+	return false;
+}
+
+static void learn_hash(struct state_slot *slot, uint64_t hash)
+{
+	if (hash == 0 || slot_knows(slot, hash))
+		return;
+	slot->hash[slot->hash_next % STATE_HASHES] = hash;
+	slot->hash_next = (slot->hash_next + 1) % STATE_HASHES;
+}
+
+static void forget_hash(struct state_slot *slot, uint64_t hash)
+{
+	for (size_t i = 0; i < STATE_HASHES; i++)
+		if (slot->hash[i] == hash)
+			slot->hash[i] = 0;
+}
+
 static void learn(struct state_slot *slot, const struct ledger_ticket *ticket)
 {
-	bool known = ticket->hash == 0;
-
 	throttle_learn(&slot->account.throttle, ticket->signature);
-	for (size_t i = 0; i < STATE_HASHES; i++)
-		known = known || slot->hash[i] == ticket->hash;
-	if (known)
-		return;
-	slot->hash[slot->hash_next % STATE_HASHES] = ticket->hash;
-	slot->hash_next = (slot->hash_next + 1) % STATE_HASHES;
+	learn_hash(slot, ticket->hash);
+}
+
+int ledger_learn_hash(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t hash,
+		      const struct clock_reading *now)
+{
+	struct state *state = ledger->state;
+	struct state_slot slot;
+	int r;
+
+	ticket->hash = hash;
+	if (ticket->inflight >= STATE_INFLIGHT)
+		return 0; /* decided without the lock: there is no entry to mark */
+	r = ledger_lock(ledger, now);
+	if (r == 0 && strcmp(state->inflight[ticket->inflight].id, ticket->id) == 0)
+		r = state_read_slot(state, ticket->slot, &slot);
+	else
+		r = r == 0 ? STATE_E_NONE : r;
+	if (r == 0) {
+		learn_hash(&slot, hash);
+		state->inflight[ticket->inflight].hash_learned = true;
+		r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
+	}
+	ledger_unlock(ledger);
+	return r;
 }
 
 static bool may_probe(const struct ledger *ledger, struct state_slot *slot)
@@ -643,13 +695,16 @@ static int probe(struct ledger *ledger, struct ledger_ticket *ticket)
 	r = state_find(state, ticket->uid, ticket->process, &ticket->slot, &slot);
 	if (r != 0)
 		return r == STATE_E_NONE ? LEDGER_E_FOLD : r;
-	if (!may_probe(ledger, &slot) || !account_probe(&slot.account))
+	if (slot_knows(&slot, ticket->hash) || hash_to_come(state, ticket->slot) ||
+	    !may_probe(ledger, &slot) || !account_probe(&slot.account))
 		return LEDGER_E_FOLD;
+	learn_hash(&slot, ticket->hash); /* one probe at a time for the same crash */
 	ticket->decision = THROTTLE_NOVEL;
 	ticket->weight = 1;
 	reserve(ledger, &slot, slot.last_wall_ns, ticket);
 	if (ticket->decision != THROTTLE_NOVEL)
 		return LEDGER_E_FOLD;
+	state->inflight[ticket->inflight].hash_learned = true;
 	r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
 	if (r == 0)
 		append_counters(ledger,
@@ -694,7 +749,10 @@ static int unprobe(struct ledger *ledger, const struct ledger_ticket *ticket,
 	if (strcmp(state->inflight[ticket->inflight].id, ticket->id) != 0)
 		return 0; /* a rebuilt state has it as pending already */
 	account_unprobe(&slot->account);
-	learn(slot, ticket);
+	/* Refused though it is new, or nothing could be found out: its next crash tries again. */
+	if (ticket->signature == 0 ||
+	    !throttle_knows(&slot->account.throttle, ticket->signature))
+		forget_hash(slot, ticket->hash);
 	state->inflight[ticket->inflight] = (struct state_inflight){ 0 };
 	state->header.inflight_used--;
 	r = state_write(state, ticket->slot, slot, ticket->inflight, false);

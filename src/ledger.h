@@ -101,6 +101,13 @@ int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
 bool ledger_knows_hash(const struct ledger_ticket *ticket, uint64_t hash);
 
 /*
+ * A crash that is kept tells its cheap hash (0: there is none) as soon as it is known, so
+ * that the next crash of the same bug does not look new while this one is being kept.
+ */
+int ledger_learn_hash(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t hash,
+		      const struct clock_reading *now);
+
+/*
  * A folded crash with a cheap hash that is not known: takes it in flight with weight 1 and
  * an id while its signature is found out. LEDGER_E_FOLD: it stays folded (budget spent,
  * too many probes this second, carried off by another keep). Locks by itself.

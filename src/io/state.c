@@ -20,7 +20,7 @@
 
 #define STATE_MAGIC "corefold"
 /* Grows with every change of a structure below: another build's file is set aside. */
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 #define STATE_BYTE_ORDER 0x01020304u
 
 /* A change as the journal holds it. */

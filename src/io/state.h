@@ -96,7 +96,7 @@ struct state_inflight {
 	int64_t since_ns; /* on-time */
 	uint32_t slot;
 	uint32_t orphan; /* bool: came through the events file, no lock proves its handler alive */
-	uint32_t padding;
+	uint32_t hash_learned; /* bool: its process's slot knows the cheap hash of this crash */
 	uint32_t crc; /* set when written */
 };
 
