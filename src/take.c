@@ -33,8 +33,7 @@
 #define PIPE_BYTES (1 << 20)
 /* A capture still running after that is cut short: something is wrong with the disk. */
 #define CAPTURE_MAX_MS (300 * 1000)
-/* What a smaller kind may take when MaxHold was used up by a larger one. */
-#define RETRY_HOLD_MS 1000
+#define THREADS_HOLD_MS 1000
 /* Slowest plausible compression by one thread, bytes in a millisecond. */
 #define PACK_RATE 100000u
 /* So many small captures at once hold no more memory than one that fills its buffer. */
@@ -264,11 +263,18 @@ static int lay_out_part(const struct take *take, struct image *image)
 	return r;
 }
 
-/* Nobody waits for a saved core, nor for notes that are here already. */
+/*
+ * Nobody waits for a saved core, nor for notes that are here already. The threads take
+ * milliseconds, and get them also when MaxHold was used up on the way to them.
+ */
 static int64_t hold_until_ms(const struct take *take, const struct image *image)
 {
+	int64_t least_ms = clock_monotonic_ms() + THREADS_HOLD_MS;
+
 	if (take->crash->replayed || (image && image->extents == 0))
 		return INT64_MAX;
+	if (take->verdict.kind == CAPTURE_THREADS && take->hold_until_ms < least_ms)
+		return least_ms;
 	return take->hold_until_ms;
 }
 
@@ -344,7 +350,6 @@ static void lower(struct take *take)
 	if (take->verdict.kind == CAPTURE_THREADS)
 		kind = CAPTURE_NOTES;
 	lower_to(&take->verdict, kind, "MaxHold, KeepFree or the disk's end reached");
-	take->hold_until_ms = clock_monotonic_ms() + RETRY_HOLD_MS;
 }
 
 static void lower_to_none(struct crash *crash, const char *why)

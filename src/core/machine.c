@@ -4,6 +4,10 @@
 
 #include "io/cleanup.h"
 
+/* What an alternate stack can sensibly have; other words are no signal frame. */
+#define SIGNAL_STACK_MIN 1024u
+#define SIGNAL_STACK_MAX (256u << 20)
+
 struct machine {
 	uint16_t machine;
 	int elf_class;
@@ -56,7 +60,8 @@ bool machine_signal_frame(const struct elfcore *core, uint64_t address, const vo
 	start = elfcore_load(core, p + 2 * m->word_bytes, m->word_bytes);
 	size = elfcore_load(core, p + 4 * m->word_bytes, m->word_bytes);
 	sp = elfcore_load(core, p + m->signal_sp * m->word_bytes, m->word_bytes);
-	if (address < start || address - start >= size || size < 1024 || sp == 0 ||
+	if (start == 0 || address < start || address - start >= size ||
+	    size < SIGNAL_STACK_MIN || size > SIGNAL_STACK_MAX || sp == 0 ||
 	    (sp >= start && sp - start < size))
 		return false;
 	*ret_sp = sp;

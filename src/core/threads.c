@@ -86,21 +86,21 @@ static int add_pointee(struct collect *c, uint64_t address, uint64_t before, uin
 
 static int add_stack(struct collect *c, uint64_t sp, bool follow);
 
-/* The words of a stack: what they point to, and where a signal frame continues. */
+/* The words of a stack: what they point to, and where a signal frame says it continues. */
 static int add_words(struct collect *c, uint64_t start, size_t bytes, bool follow)
 {
-	uint64_t other;
+	uint64_t interrupted = 0;
 	int r = 0;
 
 	for (size_t at = 0; r == 0 && at + c->word <= bytes; at += c->word) {
 		uint64_t value = elfcore_load(c->core, c->stack + at, c->word);
 
 		r = add_pointee(c, value, NEAR_BEFORE, NEAR_BEHIND);
-		if (r == 0 && follow &&
-		    machine_signal_frame(c->core, start + at, c->stack + at, bytes - at, &other))
-			return add_stack(c, other, false); /* the buffer is its now */
+		if (follow && interrupted == 0)
+			(void)machine_signal_frame(c->core, start + at, c->stack + at,
+						   bytes - at, &interrupted);
 	}
-	return r;
+	return r == 0 && interrupted != 0 ? add_stack(c, interrupted, false) : r;
 }
 
 static int add_stack(struct collect *c, uint64_t sp, bool follow)

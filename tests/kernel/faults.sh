@@ -56,7 +56,7 @@ if mkdir "$base/small" && mount -t tmpfs -o size=16m,mode=0755 none "$base/small
 	crash "$base/victim-big" 48
 	settle
 	is 'a core that cannot fit: the crash is kept with less' \
-		"$(cf list --json | jq -c '[.[] | [.weight, .capture]]')" '[[1,"notes"]]'
+		"$(cf list --json | jq -c '[.[] | [.weight, .capture]]')" '[[1,"threads"]]'
 	matches 'and the record says why' "$(cf list --json | jq -r '.[0].capture_reason')" \
 		'free space'
 	# Each of these fits, but not all of them.

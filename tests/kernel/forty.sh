@@ -21,9 +21,10 @@ is 'crashes, folded, kept weight, pending, in flight' \
 	"$(of forty crashes folded kept_weight pending in_flight)" '40 29 38 2 0'
 is 'it is throttled' "$(of forty throttled)" true
 holds 'the ledger adds up' ledger_holds
-is 'every core is whole' \
-	"$(cf list --json | jq -c '[.[] | select(.process == "forty") | .capture, .complete] | unique')" \
-	'[true,"full"]'
+is 'three of them in full, then the threads, all whole' \
+	"$(cf list --json | jq -c '[.[] | select(.process == "forty") | [.capture, .complete]]
+		| group_by(.) | map([length, .[0][]])')" \
+	'[[3,"full",true],[8,"threads",true]]'
 matches 'status tells until when' "$(of forty throttled_until)" '^20..-..-..T..:..:..Z$'
 
 matches 'summary agrees' "$(cf summary --json |

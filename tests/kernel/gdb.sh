@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A kept core is as good as the kernel's own: the same bytes, the same backtrace.
+# TWICE: the program that compares cores.
 # shellcheck source=tests/kernel/lib.sh
 . "$(dirname "$0")/lib.sh" || exit 1
 kernel_setup
@@ -20,6 +21,13 @@ for victim in "victim-abort" "victim-threads" "victim-big 24"; do
 	done
 	settle
 	cf dump last -o "$base/dumped" || failed "dump of $victim"
+	if [ "$victim" = victim-threads ]; then
+		# Untouched stacks are not stored: the same memory, not the same bytes.
+		holds "$victim: dump has the memory the kernel wrote" \
+			"$TWICE" compare "$base/dump" "$base/dumped"
+		holds "$victim: and no other" "$TWICE" compare "$base/dumped" "$base/dump"
+		continue
+	fi
 	holds "$victim: dump is what the kernel wrote" cmp "$base/dump" "$base/dumped"
 	is "$victim: the record has its size" "$(cf list --json | jq '.[-1].core_bytes')" \
 		"$(stat -c %s "$base/dump")"

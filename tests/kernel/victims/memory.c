@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* victim-memory KIND [N]: maps memory of that kind, then aborts in stumble(). */
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MIB (1u << 20)
+#define PAGE 4096u
+
+struct item {
+	const struct item *next;
+	char name[16];
+};
+
+static char *heap;
+
+static char *map(size_t bytes, int flags, int fd)
+{
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (p == MAP_FAILED)
+		_exit(99);
+	return p;
+}
+
+static char *anonymous(size_t bytes)
+{
+	return map(bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+}
+
+static void fill(char *p, size_t bytes, size_t step)
+{
+	for (size_t i = 0; i < bytes; i += step)
+		p[i] = (char)(i / step * 31 + 1);
+}
+
+static void *wait_here(void *value)
+{
+	(void)pause();
+	return value;
+}
+
+/* Nine threads and a heap. */
+static void threads(size_t mib)
+{
+	pthread_t thread;
+
+	heap = anonymous((mib ? mib : 8) * MIB);
+	fill(heap, (mib ? mib : 8) * MIB, 16);
+	for (int i = 0; i < 8; i++)
+		(void)pthread_create(&thread, NULL, wait_here, NULL);
+	(void)usleep(50000);
+}
+
+static int scratch(size_t bytes)
+{
+	int fd = memfd_create("victim", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
+		_exit(98);
+	(void)!pwrite(fd, "of the file", 11, 5 * PAGE);
+	return fd;
+}
+
+static void shared(size_t n)
+{
+	char *p = map(3 * MIB, MAP_SHARED | MAP_ANONYMOUS, -1);
+
+	(void)n;
+	fill(p + MIB, PAGE * 10, PAGE);
+	p = map(MIB, MAP_SHARED, scratch(MIB));
+	p[7 * PAGE] = 1;
+}
+
+static void private(size_t n)
+{
+	char *p = map(2 * MIB, MAP_PRIVATE, scratch(2 * MIB));
+
+	(void)n;
+	p[3 * PAGE] = 1;
+	p[300 * PAGE] = 2;
+}
+
+static void huge(size_t n)
+{
+	char *p = anonymous(16 * MIB);
+
+	(void)n;
+	(void)madvise(p, 16 * MIB, MADV_HUGEPAGE);
+	fill(p + 4 * MIB, 5 * MIB, 512);
+	(void)madvise(p + 6 * MIB, 3 * PAGE, MADV_DONTNEED);
+}
+
+static void protected(size_t n)
+{
+	char *p = anonymous(MIB);
+
+	(void)n;
+	fill(p, MIB, 128);
+	(void)mprotect(p + MIB / 4, MIB / 2, PROT_NONE);
+	(void)mprotect(p, PAGE, PROT_READ);
+}
+
+static void dontdump(size_t n)
+{
+	char *p = anonymous(2 * MIB);
+
+	(void)n;
+	fill(p, 2 * MIB, 128);
+	(void)madvise(p, MIB, MADV_DONTDUMP);
+}
+
+/* Pages that were read, never written: the kernel's page of zeros. */
+static void read_only(size_t n)
+{
+	char *p = anonymous(64 * MIB);
+	size_t sum = 0;
+
+	(void)n;
+	for (size_t i = 0; i < 64 * MIB; i += PAGE)
+		sum += (size_t)*(volatile char *)(p + i);
+	p[33 * MIB] = (char)(sum + 1);
+}
+
+static void many(size_t n)
+{
+	char *p = anonymous(512 * MIB);
+
+	(void)n;
+	fill(p, 512 * MIB, 100 * PAGE);
+}
+
+static void sixteen_tebibytes(size_t n)
+{
+	(void)n;
+	anonymous(16ULL << 40)[8ULL << 40] = 1;
+}
+
+static void mappings(size_t n)
+{
+	char *p = mmap(NULL, n * 2 * PAGE, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	for (size_t i = 0; p != MAP_FAILED && i < n; i++) {
+		if (mprotect(p + i * 2 * PAGE, PAGE, PROT_READ | PROT_WRITE) < 0)
+			_exit(97);
+		p[i * 2 * PAGE] = (char)i;
+	}
+}
+
+__attribute__((noinline)) static void stumble(const struct item *list)
+{
+	const struct item *volatile kept = list;
+
+	if (kept)
+		abort();
+}
+
+static void small(size_t n)
+{
+	(void)n;
+}
+
+static const struct item *make_list(void)
+{
+	struct item *first = calloc(1, sizeof(*first)), *second = calloc(1, sizeof(*second));
+
+	strcpy(first->name, "first");
+	strcpy(second->name, "second");
+	first->next = second;
+	return first;
+}
+
+static void on_overflow(int signal_number)
+{
+	(void)signal_number;
+	stumble(make_list());
+}
+
+/* Runs out of stack; what handles that stands on another one. */
+__attribute__((noinline)) static int descend(volatile char *above)
+{
+	volatile char here[8192];
+
+	here[0] = *above;
+	return *above ? descend(here) + here[0] : 0; /* it never is */
+}
+
+static void alternate(size_t n)
+{
+	const struct rlimit limit = { 256 << 10, 256 << 10 };
+	stack_t stack = { .ss_sp = malloc(65536), .ss_size = 65536 };
+	struct sigaction action = { .sa_handler = on_overflow, .sa_flags = SA_ONSTACK };
+	volatile char top = 1;
+
+	threads(n);
+	(void)setrlimit(RLIMIT_STACK, &limit);
+	(void)sigaltstack(&stack, NULL);
+	(void)sigaction(SIGSEGV, &action, NULL);
+	(void)descend(&top);
+}
+
+static const struct {
+	const char *name;
+	void (*prepare)(size_t n);
+} kinds[] = {
+	{ "small", small },	    { "threads", threads },	{ "shared", shared },
+	{ "private", private },	    { "huge", huge },		{ "protected", protected },
+	{ "dontdump", dontdump },   { "read_only", read_only }, { "many", many },
+	{ "mappings", mappings },   { "alternate", alternate },
+	{ "sixteen_tebibytes", sixteen_tebibytes },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (strcmp(argv[1], kinds[i].name) == 0)
+			kinds[i].prepare(argc > 2 ? strtoul(argv[2], NULL, 10) : 0);
+	stumble(make_list());
+}
