@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "io/cleanup.h"
@@ -56,7 +57,10 @@ int events_append(int dir_fd, const struct event *event)
 	n = snprintf(line, sizeof(line), "%s%" PRId64 " %" PRId64 " %u %u %s %s\n",
 		     ends_torn(fd, st.st_size) ? "\n" : "", event->monotonic_ns,
 		     event->wall_ns, event->uid, event->kept, event->id, event->process);
-	return dir_write_all(fd, line, (size_t)n);
+	r = dir_write_all(fd, line, (size_t)n);
+	if (r == 0)
+		(void)fdatasync(fd); /* appended it is counted, durable or not */
+	return r;
 }
 
 static bool parse_line(const char *line, size_t n, struct event *ret_event)

@@ -175,6 +175,8 @@ static int make_file(int dir_fd)
 		r = fill_new(fd);
 	if (r == 0)
 		r = publish(dir_fd, name);
+	if (r == 0)
+		(void)fsync(dir_fd); /* changes made durable in it want its name to be */
 	(void)unlinkat(dir_fd, name, 0); /* gone already if ours won */
 	return r;
 }
