@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "io/cleanup.h"
 #include "io/counters.h"
 #include "io/dir.h"
@@ -241,7 +242,7 @@ static int take_entry(struct ledger *ledger, const char *id, uint64_t weight, ui
 
 /* ---- events that found the lock taken ---- */
 
-static int merge_event(struct ledger *ledger, const struct event *event)
+static int merge_event(struct ledger *ledger, const struct event *event, bool sync)
 {
 	struct state *state = ledger->state;
 	struct counters_event line = { 0 };
@@ -274,9 +275,9 @@ static int merge_event(struct ledger *ledger, const struct event *event)
 		line.reserved_id = event->id;
 		line.reserved_weight = 1;
 	}
-	r = state_write(state, index, &slot, entry, false);
+	r = state_write(state, index, &slot, entry, sync);
 	if (r == 0)
-		append_counters(ledger, &line, false);
+		append_counters(ledger, &line, sync);
 	return r;
 }
 
@@ -303,7 +304,8 @@ static int merge_events(struct ledger *ledger)
 
 		header->events_bytes = batch.event[i].end_bytes;
 		header->events_crc = batch.event[i].end_crc;
-		r = merge_event(ledger, &batch.event[i]);
+		/* Durable before the file is emptied. */
+		r = merge_event(ledger, &batch.event[i], i + 1 == batch.n);
 		if (r != 0) {
 			/* Not counted, so not consumed by whatever is written next. */
 			header->events_bytes = consumed_bytes;
@@ -353,16 +355,11 @@ static int complete(struct ledger *ledger, const struct clock_reading *now)
 	return r;
 }
 
-static int bring_up_to_date(struct ledger *ledger, const struct clock_reading *now)
+/* Events that were not merged, and keeps whose handler is gone. */
+static int settle_the_past(struct ledger *ledger)
 {
 	int r;
 
-	if (!state_intact(ledger->state))
-		return STATE_E_BAD;
-	r = complete(ledger, now);
-	if (r != 0)
-		return r;
-	advance(ledger, now);
 	r = merge_events(ledger);
 	if (r == 0)
 		return reclaim(ledger);
@@ -373,6 +370,46 @@ static int bring_up_to_date(struct ledger *ledger, const struct clock_reading *n
 	if (r == 0)
 		r = merge_events(ledger);
 	return r == -EAGAIN ? 0 : r;
+}
+
+static bool checked_this_boot(const struct ledger *ledger, const struct clock_reading *now)
+{
+	return memcmp(ledger->state->header.checked_boot_id, now->boot_id,
+		      CLOCK_BOOT_ID_BYTES) == 0;
+}
+
+/*
+ * Before this boot the power may have failed. Pages of the file that were written back
+ * before and after different changes show when all of it is looked through; a record whose
+ * reservation did not reach the disk is adopted.
+ */
+static int adopt_after_boot(struct ledger *ledger, const struct clock_reading *now)
+{
+	struct state_header *header = &ledger->state->header;
+	int r;
+
+	if (checked_this_boot(ledger, now))
+		return 0;
+	r = adopt_records(ledger->state, ledger->dir_fd, ledger->store_fd, now);
+	if (r == 0) /* written with the next change; until then it is done again */
+		memcpy(header->checked_boot_id, now->boot_id, CLOCK_BOOT_ID_BYTES);
+	return r;
+}
+
+static int bring_up_to_date(struct ledger *ledger, const struct clock_reading *now)
+{
+	int r;
+
+	if (!state_intact(ledger->state))
+		return STATE_E_BAD;
+	r = complete(ledger, now);
+	if (r == 0 && !checked_this_boot(ledger, now))
+		r = state_verify(ledger->state);
+	if (r != 0)
+		return r;
+	advance(ledger, now);
+	r = settle_the_past(ledger);
+	return r == 0 ? adopt_after_boot(ledger, now) : r;
 }
 
 /* The old file has been set aside: a new one. */

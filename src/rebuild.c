@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adopt.h"
 #include "core/record.h"
 #include "io/cleanup.h"
 #include "io/counters.h"
@@ -84,11 +85,9 @@ static bool take_line(void *userdata, const json_t *line, unsigned int line_numb
 
 static void take_sequence(struct rebuild *rebuild, const char *id)
 {
-	const char *tail = strrchr(id, '-');
-	uint64_t sequence = tail ? strtoull(tail + 1, NULL, 16) : 0;
+	uint64_t sequence = adopt_sequence(id);
 
-	/* Ids given without the lock have a 'b' and a hash there: larger than any sequence. */
-	if (tail && tail[1] != 'b' && sequence > rebuild->sequence)
+	if (sequence > rebuild->sequence)
 		rebuild->sequence = sequence;
 }
 
@@ -514,6 +513,7 @@ static int put_back(struct rebuild *rebuild, const struct clock_reading *now)
 	if (r != 0)
 		return r > 0 ? -EIO : r;
 	header->complete = true;
+	memcpy(header->checked_boot_id, now->boot_id, sizeof(header->checked_boot_id));
 	r = state_write(rebuild->state, 0, NULL, STATE_INFLIGHT, true);
 	return r > 0 ? -EIO : r;
 }

@@ -49,6 +49,10 @@ int settle_record(struct ledger *ledger, const struct ledger_ticket *ticket,
 	r = put(ledger->store_fd, record);
 	if (r == 0)
 		return settle_commit(ledger, ticket);
+	if (r == -EEXIST) { /* somebody else's record has this id: it is not ours to remove */
+		(void)settle_give_back(ledger, ticket);
+		return r;
+	}
 	store_remove(ledger->store_fd, record->id, STORE_RECORD_SUFFIX);
 	/* A record that cannot be removed stands for its weight, which nobody else may carry. */
 	if (store_has(ledger->store_fd, record->id, STORE_RECORD_SUFFIX) != 0)

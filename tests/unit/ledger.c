@@ -287,11 +287,98 @@ START_TEST(events_that_were_merged_are_not_merged_by_a_rebuild)
 }
 END_TEST
 
+/* ---- power cuts ---- */
+
+/* The files as they were on disk when the power failed. */
+struct disk {
+	char *throttle, *counters;
+	size_t throttle_bytes, counters_bytes;
+};
+
+static struct disk save(int dir_fd)
+{
+	struct disk disk;
+
+	disk.throttle = unit_read_file(dir_fd, STATE_FILE, &disk.throttle_bytes);
+	disk.counters = unit_read_file(dir_fd, "counters", &disk.counters_bytes);
+	return disk;
+}
+
+static void restore(int dir_fd, const struct disk *disk)
+{
+	unit_write_file(dir_fd, STATE_FILE, disk->throttle, disk->throttle_bytes);
+	unit_write_file(dir_fd, "counters", disk->counters, disk->counters_bytes);
+}
+
+static const char *sums_after_boot(int dir_fd)
+{
+	struct ledger ledger = open_ledger(dir_fd);
+	struct clock_reading now = now_at(100);
+	const char *text;
+
+	now.boot_id[0] = 2;
+	ck_assert_int_eq(ledger_lock(&ledger, &now), 0);
+	/* Written, so that it is not adopted again in the boot of the other tests. */
+	ck_assert_int_eq(state_write(ledger.state, 0, NULL, STATE_INFLIGHT, false), 0);
+	ledger_unlock(&ledger);
+	text = sums(&ledger, 101);
+	ledger_done(&ledger);
+	return text;
+}
+
+static const struct {
+	const char *claim;
+	int before; /* crashes on disk */
+	int lost; /* those after them, the last one being kept */
+	const char *sums;
+} cuts[] = {
+	{ "the first crash", 1, 1, "2 2 0 0 0" },
+	{ "a keep and no fold before it", 2, 3, "5 5 0 0 0" },
+	{ "a keep whose folds are on disk", 4, 1, "5 5 0 0 0" },
+	{ "a keep of which one fold is on disk", 3, 2, "5 5 0 0 0" },
+};
+
+START_TEST(a_record_whose_reservation_was_lost_is_adopted)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+	struct ledger_ticket ticket = { 0 };
+	struct disk disk;
+
+	for (int i = 0; i < cuts[_i].before; i++)
+		crash_and_keep(&ledger, 1, "p", i);
+	disk = save(dir_fd);
+	for (int i = 0; i < cuts[_i].lost; i++)
+		ticket = crash(&ledger, 1, "p", 10 + i);
+	put_record(&ledger, &ticket);
+	ledger_done(&ledger);
+	restore(dir_fd, &disk);
+	claim_str_eq(cuts[_i].claim, sums_after_boot(dir_fd), cuts[_i].sums);
+}
+END_TEST
+
+/* Without a clock that survives, an id may come again. */
+START_TEST(a_record_of_the_same_id_is_not_removed)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+	struct ledger_ticket ticket = crash(&ledger, 1, "p", 0);
+	struct record record = RECORD_NULL;
+
+	put_record(&ledger, &ticket);
+	memcpy(record.id, ticket.id, sizeof(record.id));
+	ck_assert_int_eq(settle_record(&ledger, &ticket, &record), -EEXIST);
+	ck_assert_int_eq(store_has(ledger.store_fd, ticket.id, STORE_RECORD_SUFFIX), 1);
+	ledger_done(&ledger);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ledger");
 	TCase *events = unit_case(suite, "events");
 	TCase *rebuild = unit_case(suite, "rebuild");
+	TCase *power = unit_case(suite, "power");
 
 	tcase_add_test(events, an_event_without_a_free_entry_waits);
 	tcase_add_test(rebuild, evicted_weight_in_a_record_is_not_pending_again);
@@ -299,5 +386,8 @@ int main(void)
 	tcase_add_test(rebuild, a_keep_whose_end_no_line_tells_counts_once);
 	tcase_add_test(rebuild, a_record_whose_event_is_still_to_be_merged_counts_once);
 	tcase_add_test(rebuild, events_that_were_merged_are_not_merged_by_a_rebuild);
+	tcase_add_loop_test(power, a_record_whose_reservation_was_lost_is_adopted, 0,
+			    ROWS(cuts));
+	tcase_add_test(power, a_record_of_the_same_id_is_not_removed);
 	return unit_main(suite);
 }
