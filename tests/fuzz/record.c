@@ -16,13 +16,13 @@
 
 #define ID "20231114T221320-000001"
 
-static void summarise(int store_fd)
+static void summarise(int dir_fd, int store_fd)
 {
 	struct summary summary = SUMMARY_NULL;
 
 	summary.window.since_ns = INT64_MIN;
 	summary.window.until_ns = INT64_MAX;
-	if (summary_take_records(&summary, store_fd) == 0) {
+	if (summary_take_records(&summary, dir_fd, store_fd) == 0) {
 		json_decref(summary_json(&summary));
 		summary_text(&summary, stdout);
 	}
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must_hold(store_fd >= 0);
 	fuzz_write(store_fd, ID STORE_RECORD_SUFFIX, data, size);
 	read_and_write(store_fd);
-	summarise(store_fd);
+	summarise(dir_fd, store_fd);
 	fuzz_use_state(dir_fd);
 	make_room(store_fd);
 	(void)close(store_fd);
