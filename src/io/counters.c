@@ -185,10 +185,11 @@ static int read_lines(int dir_fd, counters_each *each, counters_bad *bad, void *
 		json_t *object;
 		bool more = true;
 
-		if (n <= 0 && errno)
-			return -errno; /* also of no memory, which is no error of the file */
-		if (n <= 0 || text[n - 1] != '\n')
+		if (n <= 0 || text[n - 1] != '\n') {
+			if (errno)
+				return -errno; /* of the file or of memory; part of a line may be there */
 			break; /* the end, or a torn last line */
+		}
 		bytes += (uint64_t)n;
 		object = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &error);
 		if (!object && json_error_code(&error) == json_error_out_of_memory)
