@@ -469,7 +469,7 @@ def main():
     arguments = parser.parse_args()
     everything = arguments.all or os.environ.get("COREFOLD_TEST_ALL") == "yes"
     if arguments.sample is None:
-        arguments.sample = 1.0 if everything else 0.08
+        arguments.sample = 1.0 if everything else 0.04
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     failures = 0
     for scene in arguments.scene:
