@@ -16,7 +16,7 @@
 
 #define COUNTERS_FILE "counters"
 /* Rolled up beyond the first size at a tick; beyond the second only ticks append. */
-#define COUNTERS_ROLL_BYTES (1 << 20)
+#define COUNTERS_ROLL_BYTES (2 << 20)
 #define COUNTERS_HARD_BYTES (8 << 20)
 
 /* What a line says besides the totals. Any of the pointers may be NULL. */
@@ -48,15 +48,19 @@ typedef void counters_bad(void *userdata, unsigned int line, const char *why);
 int counters_read(int dir_fd, counters_each *each, counters_bad *bad, void *userdata);
 
 /* How old a line may become, seen from the newest, before its day and month swallow it. */
-#define COUNTERS_HOURS_S (8 * 86400)
+#define COUNTERS_HOURS_S (4 * 86400)
 #define COUNTERS_DAYS_S (400 * 86400)
-/* Processes named by one line of a file that was rolled up; more wait for the next line. */
-#define COUNTERS_LINE_PROCESSES 32
+/*
+ * Processes named by one line of a file that was rolled up; more wait for the next line.
+ * Ten years are 616 such lines, which stay below COUNTERS_ROLL_BYTES: or each tick would
+ * roll up what cannot get smaller.
+ */
+#define COUNTERS_LINE_PROCESSES 14
 /* Processes whose newest counts a roll-up carries along. */
 #define COUNTERS_HELD_PROCESSES 2048
 
 /*
- * Shortens the file when it is larger than `beyond_bytes`. Of each hour of the last eight
+ * Shortens the file when it is larger than `beyond_bytes`. Of each hour of the last four
  * days the last snapshot remains, of each day of the last 400 days, of each month before.
  * Snapshots are cumulative, so no sum changes, only how finely it is known when. A line
  * names at most COUNTERS_LINE_PROCESSES processes that changed; the others are named by the

@@ -109,7 +109,7 @@ check "and the crash kept" "$(corefold list --json | grep -c '"id"')" 1
 
 # ---- many at once: one hook at a time, none lost ----
 fresh "OnKeep=$WORK/hook x"
-for i in 1 2 3 4 5 6; do handle 6 & done
+for _ in 1 2 3 4 5 6; do handle 6 & done
 wait
 corefold tick 2>>"$WORK/err"
 check "as many hooks as keeps" "$(sort -u "$WORK/log" | wc -l)" "$(corefold list --json | grep -c '"id"')"
