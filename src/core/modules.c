@@ -16,6 +16,8 @@
 #define NOTE_MAX 4096u
 #define DATA_MAX (64u << 10) /* of one segment of one module */
 #define DATA_ALL_MAX (1u << 20)
+#define PAGE_BYTES 4096u
+#define PAGES_MAX 16u /* pointed to from all modules' data */
 #define LINK_MAP_WORDS 5u
 #define R_DEBUG_WORDS 6u
 
@@ -26,6 +28,7 @@ struct collect {
 	size_t word;
 	uint64_t tls_bytes;
 	uint64_t data_bytes;
+	unsigned int pages;
 };
 
 struct phdr {
@@ -226,6 +229,54 @@ static int add_header(struct collect *c, uint64_t start, bool *ret_module)
 }
 
 /*
+ * Pointers to whole pages are what mmap() gave: libc keeps the text of a failed assertion
+ * in such a page, and without it the same crash would have another signature.
+ */
+static int add_pages(struct collect *c, const unsigned char *bytes, size_t n)
+{
+	int r = 0;
+
+	for (size_t at = 0; r == 0 && at + c->word <= n && c->pages < PAGES_MAX; at += c->word) {
+		uint64_t address = elfcore_load(c->core, bytes + at, c->word);
+		const struct elfcore_segment *s;
+
+		if (address == 0 || address % PAGE_BYTES != 0)
+			continue;
+		s = layout_segment(c->core, address);
+		if (!s || !(s->flags & PF_W))
+			continue;
+		c->pages++;
+		r = add(c, address, PAGE_BYTES);
+	}
+	return r;
+}
+
+/* A segment of data that is small enough, and the pages it points to. */
+static int add_segment(struct collect *c, const struct elfcore_segment *s)
+{
+	unsigned char bytes[PAGE_BYTES];
+	int r;
+
+	if (s->memory_bytes > DATA_MAX || c->data_bytes + s->memory_bytes > DATA_ALL_MAX)
+		return 0;
+	c->data_bytes += s->memory_bytes;
+	r = add(c, s->vaddr, s->memory_bytes);
+	for (uint64_t at = 0; r == 0 && at < s->memory_bytes; at += PAGE_BYTES) {
+		r = memory_peek(c->memory, s->vaddr + at, bytes, sizeof(bytes));
+		r = r == 0 ? add_pages(c, bytes, sizeof(bytes)) : unless_gone(r);
+	}
+	return r;
+}
+
+/* What a module's data have beyond its file begins where the file's mappings end. */
+static int add_bss(struct collect *c, uint64_t end)
+{
+	const struct elfcore_segment *s = layout_segment(c->core, end);
+
+	return s && s->vaddr == end && (s->flags & PF_W) ? add_segment(c, s) : 0;
+}
+
+/*
  * A module's own data, as far as they are small: the dynamic linker's hold the list of
  * threads (for libthread_db), and what is left out gdb takes from the file, as it was
  * before the program ran.
@@ -233,6 +284,7 @@ static int add_header(struct collect *c, uint64_t start, bool *ret_module)
 static int add_data(struct collect *c, size_t first)
 {
 	const struct elfcore_mapping *m = c->core->mapping;
+	uint64_t end = m[first].end;
 	int r = 0;
 
 	for (size_t i = first + 1; r == 0 && i < c->core->mappings; i++) {
@@ -240,13 +292,11 @@ static int add_data(struct collect *c, size_t first)
 
 		if (m[i].file_offset == 0 || strcmp(m[i].path, m[first].path) != 0)
 			break;
-		if (!s || s->file_bytes < s->memory_bytes || s->memory_bytes > DATA_MAX ||
-		    c->data_bytes + s->memory_bytes > DATA_ALL_MAX)
-			continue;
-		c->data_bytes += s->memory_bytes;
-		r = add(c, s->vaddr, s->memory_bytes);
+		end = m[i].end;
+		if (s && s->file_bytes >= s->memory_bytes)
+			r = add_segment(c, s);
 	}
-	return r;
+	return r == 0 ? add_bss(c, end) : r;
 }
 
 static int add_headers(struct collect *c)
@@ -270,7 +320,8 @@ static int add_headers(struct collect *c)
 int modules_collect(const struct elfcore *core, const struct memory *memory,
 		    struct spans *spans, struct modules *ret_modules)
 {
-	struct collect c = { core, memory, spans, core->elf_class == ELFCLASS64 ? 8 : 4, 0, 0 };
+	struct collect c = { core, memory, spans, core->elf_class == ELFCLASS64 ? 8 : 4,
+			     0,	   0,	   0 };
 	int r;
 
 	r = add_program(&c);
