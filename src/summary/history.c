@@ -79,10 +79,11 @@ static struct summary_counts counts_of(const json_t *object)
 static void skip(struct history *history, unsigned int line, const char *why)
 {
 	struct summary *summary = history->summary;
-	struct summary_skipped *skipped = &summary->skipped[summary->skipped_lines];
+	struct summary_skipped *skipped;
 
 	if (summary->skipped_lines++ >= SUMMARY_SKIPPED_MAX)
 		return;
+	skipped = &summary->skipped[summary->skipped_lines - 1];
 	skipped->line = line;
 	(void)snprintf(skipped->why, sizeof(skipped->why), "%s", why);
 }
