@@ -69,7 +69,7 @@ static const struct key keys[] = {
 	KEY("Hook", "OnKeep", VALUE_TEXT, on_keep, 0, CONFIG_COMMAND_SIZE),
 	KEY("Hook", "OnNewSignature", VALUE_TEXT, on_new_signature, 0, CONFIG_COMMAND_SIZE),
 	KEY("Hook", "Timeout", VALUE_SPAN, hook_timeout_ns, NS_PER_SEC, 3600 * NS_PER_SEC),
-	KEY("Summary", "Textfile", VALUE_PATH, textfile, 0, PATH_MAX),
+	KEY("Summary", "Textfile", VALUE_PATH, textfile, 1, PATH_MAX),
 };
 
 const char *config_default_path(void)
@@ -116,7 +116,8 @@ static int parse_kind(const char *text, enum config_kind *ret_kind)
 
 static int copy_text(const struct key *key, const char *text, char *field)
 {
-	if (key->type == VALUE_PATH && text[0] != '/')
+	/* A path that has a default cannot be empty; of the others, min says that it may. */
+	if (key->type == VALUE_PATH && text[0] != '/' && !(key->min && !*text))
 		return -EINVAL;
 	if (strlen(text) >= key->max)
 		return -ERANGE;
