@@ -128,7 +128,8 @@ static void add_record(struct rebuild *rebuild, const json_t *record)
  */
 static bool passing(int r)
 {
-	return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EINTR || r == -EAGAIN;
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EINTR || r == -EAGAIN ||
+	       r == -ENOSPC;
 }
 
 static int take_record(struct rebuild *rebuild, const char *id)
