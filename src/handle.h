@@ -13,7 +13,7 @@
 #include "core/source.h"
 #include "io/config.h"
 #include "io/victim.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "request.h"
 
 struct crash {

@@ -4,7 +4,7 @@
 /* The end of a keep: the record becomes durable and its weight is kept, or neither. */
 
 #include "core/record.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 enum {
 	SETTLE_E_LATER = 1, /* stored; who gets the lock next will find it and count it */

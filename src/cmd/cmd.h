@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 #include "io/config.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 enum {
 	CMD_DONE = 0,

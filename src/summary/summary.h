@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "policy/rate.h"
 #include "summary/known.h"
 

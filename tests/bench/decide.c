@@ -18,7 +18,7 @@
 
 #include "io/clock.h"
 #include "io/counters.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 /* As often as `corefold tick` would while crashes come this fast, or more often. */
 #define ROLL_EVERY 20000

@@ -10,7 +10,7 @@
 
 #include "core/record.h"
 #include "io/log.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "settle.h"
 
 static void empty(int dir_fd)

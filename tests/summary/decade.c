@@ -18,7 +18,7 @@
 #include "io/clock.h"
 #include "io/counters.h"
 #include "io/dir.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "policy/units.h"
 
 #define YEARS 10

@@ -22,7 +22,7 @@
 #include "io/counters.h"
 #include "io/dir.h"
 #include "io/store.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "policy/units.h"
 
 #define MINUTE (60 * NS_PER_SEC)

@@ -2,7 +2,7 @@
 
 /* The state directory as a whole: what is damaged, full or half done costs no count. */
 
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
  * so a number beyond the state's is proof of a reservation that was lost.
  */
 
-#include "adopt.h"
+#include "ledger/adopt.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "core/record.h"
 #include "io/counters.h"
 #include "io/store.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 uint64_t adopt_sequence(const char *id)
 {

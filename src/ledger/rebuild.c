@@ -8,7 +8,7 @@
  * do not cover (the file was lost, too) raise the counts to what they stand for.
  */
 
-#include "rebuild.h"
+#include "ledger/rebuild.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,13 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "adopt.h"
+#include "ledger/adopt.h"
 #include "core/record.h"
 #include "io/cleanup.h"
 #include "io/counters.h"
 #include "io/events.h"
 #include "io/store.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "policy/units.h"
 
 struct rebuild {

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* A crash is counted and decided. */
+
+#include "ledger/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/counters.h"
+#include "io/dir.h"
+#include "io/events.h"
+#include "policy/units.h"
+
+static void ticket_init(struct ledger_ticket *ticket, const struct ledger_crash *crash)
+{
+	*ticket = (struct ledger_ticket){ .uid = crash->uid,
+					  .slot = STATE_NO_SLOT,
+					  .inflight = STATE_INFLIGHT };
+	(void)snprintf(ticket->process, sizeof(ticket->process), "%s", crash->process);
+}
+
+void ledger_set_reason(struct ledger_ticket *ticket, const char *reason)
+{
+	(void)snprintf(ticket->reason, sizeof(ticket->reason), "%s", reason);
+}
+
+/* Nobody can be asked: count it where no lock is needed, and keep it small. */
+static int crash_without_lock(struct ledger *ledger, const struct ledger_crash *crash,
+			      const struct clock_reading *now, int why,
+			      struct ledger_ticket *ticket)
+{
+	struct event event = { .monotonic_ns = now->monotonic_ns,
+			       .wall_ns = crash->wall_ns ?: now->wall_ns,
+			       .uid = crash->uid,
+			       .kept = true };
+	char tail[20];
+
+	(void)snprintf(tail, sizeof(tail), "b%08x",
+		       (unsigned int)((uint64_t)now->monotonic_ns / 1000) ^
+			       (unsigned int)getpid() << 12);
+	ledger_make_id(event.wall_ns, tail, ticket->id);
+	ticket->decision = THROTTLE_KEEP;
+	if (why == LEDGER_E_BUSY)
+		ledger_set_reason(ticket, "the state was locked for too long to ask");
+	else
+		(void)snprintf(ticket->reason, sizeof(ticket->reason),
+			       "the state cannot be used: %s", strerror(why < 0 ? -why : EIO));
+	ticket->weight = 1;
+	ticket->without_lock = true;
+	(void)snprintf(event.id, sizeof(event.id), "%s", ticket->id);
+	(void)snprintf(event.process, sizeof(event.process), "%s", crash->process);
+	return events_append(ledger->dir_fd, &event);
+}
+
+static const char *reason_of(const struct throttle_verdict *verdict,
+			     const struct throttle_limits *limits)
+{
+	if (!limits->enabled)
+		return "throttling is off";
+	switch (verdict->decision) {
+	case THROTTLE_KEEP:
+		return verdict->weight > 1 ? "stands for the crashes folded before it" :
+					     "within the crash loop limit";
+	case THROTTLE_NOVEL:
+		return "a crash loop, but this signature is new";
+	case THROTTLE_FOLD:
+		return "in a crash loop";
+	}
+	return "";
+}
+
+/*
+ * Two clocks cannot be read at one moment, so each pair of readings gives an offset of its
+ * own, some nanoseconds off. Crashes exactly an age-out apart must be just that, whenever
+ * they are imported: one offset for all, in whole seconds so that the next import has the
+ * same, and rounded down so that none lies in the future.
+ */
+static int64_t imported_at_ns(struct ledger *ledger, int64_t wall_ns)
+{
+	int64_t offset_ns, part_ns;
+
+	if (!ledger->imports_anchored) {
+		offset_ns = clock_on_time_of_wall(&ledger->state->header.clock, &ledger->now, 0);
+		part_ns = offset_ns % NS_PER_SEC;
+		ledger->import_offset_ns = offset_ns - part_ns - (part_ns < 0 ? NS_PER_SEC : 0);
+		ledger->imports_anchored = true;
+	}
+	return wall_ns + ledger->import_offset_ns;
+}
+
+static void mark_hours(struct ledger *ledger, const struct ledger_crash *crash)
+{
+	struct state_header *header = &ledger->state->header;
+
+	if (!crash->imported)
+		hours_crash(&header->hours, clock_covered_ns(&header->clock),
+			    ledger->config->interval_ns);
+}
+
+/* What else is being kept at this moment: the budgets depend on it. */
+static void count_in_flight(const struct state *state, struct ledger_ticket *ticket)
+{
+	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++) {
+		uint32_t slot = state->inflight[i].slot;
+
+		if (!state->inflight[i].id[0])
+			continue;
+		ticket->captures_running++;
+		if (slot < STATE_SLOTS && state->place[slot].uid == ticket->uid)
+			ticket->captures_of_uid++;
+	}
+}
+
+/* Takes id and in-flight entry for a crash that is to be kept. */
+void ledger_reserve(struct ledger *ledger, struct state_slot *slot, int64_t wall_ns,
+		    struct ledger_ticket *ticket)
+{
+	if (ticket->decision == THROTTLE_FOLD)
+		return;
+	count_in_flight(ledger->state, ticket);
+	ledger_next_id(ledger, wall_ns, ticket->id);
+	if (ledger_take_entry(ledger, ticket->id, ticket->weight, ticket->slot, &ticket->inflight) == 0)
+		return;
+	account_give_back(&slot->account, ticket->weight);
+	slot->account.folded++;
+	ticket->decision = THROTTLE_FOLD;
+	ledger_set_reason(ticket, "too many crashes are being kept at this moment");
+	ticket->id[0] = '\0';
+	ticket->weight = 0;
+	ticket->inflight = STATE_INFLIGHT;
+}
+
+/*
+ * Is a crash of this process being kept whose hash is not yet learned? It may be the very
+ * same bug, so nothing can be called new for that moment.
+ */
+bool ledger_hash_to_come(const struct state *state, uint32_t slot)
+{
+	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++)
+		if (state->inflight[i].id[0] && state->inflight[i].slot == slot &&
+		    !state->inflight[i].hash_learned && !state->inflight[i].orphan)
+			return true;
+	return false;
+}
+
+static int decide(struct ledger *ledger, const struct ledger_crash *crash,
+		  struct ledger_ticket *ticket)
+{
+	struct state *state = ledger->state;
+	int64_t wall_ns = crash->wall_ns ?: ledger->now.wall_ns;
+	struct throttle_verdict verdict;
+	struct state_slot slot;
+	int r;
+
+	r = state_claim(state, crash->uid, crash->process, &ticket->slot, &slot);
+	if (r != 0)
+		return r == STATE_E_FULL ? -ENOSPC : r;
+	ticket->on_time_ns = crash->imported ? imported_at_ns(ledger, wall_ns) :
+					       ledger->on_time_ns;
+	mark_hours(ledger, crash);
+	verdict = account_crash(&slot.account, &ledger->config->throttle, ticket->on_time_ns,
+				crash->signature);
+	ticket->decision = verdict.decision;
+	ticket->weight = verdict.weight;
+	ticket->loop_started = verdict.loop_started;
+	ledger_set_reason(ticket, reason_of(&verdict, &ledger->config->throttle));
+	if (slot.account.crashes == 1)
+		slot.first_ns = ticket->on_time_ns;
+	slot.last_ns = ledger->on_time_ns;
+	slot.last_wall_ns = wall_ns;
+	ledger_reserve(ledger, &slot, wall_ns, ticket);
+	if (verdict.decision == THROTTLE_FOLD && !ledger_hash_to_come(state, ticket->slot) &&
+	    throttle_novel_budget(&slot.account.throttle, &ledger->config->throttle,
+				  ticket->on_time_ns)) {
+		ticket->may_be_novel = true;
+		memcpy(ticket->known, slot.hash, sizeof(ticket->known));
+	}
+	r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
+	if (r != 0)
+		return r;
+	ledger_append(ledger,
+			&(struct counters_event){
+				.slot = &slot,
+				.reserved_id = ticket->id[0] ? ticket->id : NULL,
+				.reserved_weight = ticket->weight },
+			false);
+	return 0;
+}
+
+int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
+		 const struct clock_reading *now, struct ledger_ticket *ret_ticket)
+{
+	int r;
+
+	ticket_init(ret_ticket, crash);
+	r = ledger_lock(ledger, now);
+	if (r == 0)
+		r = decide(ledger, crash, ret_ticket);
+	if (r == STATE_E_BAD) {
+		r = state_set_aside(ledger->state);
+		if (r == 0)
+			r = ledger_start_anew(ledger, now);
+		if (r == 0)
+			r = decide(ledger, crash, ret_ticket);
+	}
+	ledger_unlock(ledger);
+	if (r != 0)
+		r = crash_without_lock(ledger, crash, now, r, ret_ticket);
+	return r;
+}

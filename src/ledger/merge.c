@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Crashes that found the lock taken are counted by the next who gets it. */
+
+#include "ledger/internal.h"
+
+#include <errno.h>
+
+#include "io/cleanup.h"
+#include "io/counters.h"
+#include "io/dir.h"
+#include "io/events.h"
+
+static int merge_event(struct ledger *ledger, const struct event *event, bool sync)
+{
+	struct state *state = ledger->state;
+	struct counters_event line = { 0 };
+	struct state_slot slot;
+	uint32_t index, entry = STATE_INFLIGHT;
+	int r;
+
+	r = state_claim(state, event->uid, event->process, &index, &slot);
+	if (r != 0)
+		return r == STATE_E_FULL ? -EAGAIN : r;
+	hours_crash(&state->header.hours, clock_covered_ns(&state->header.clock),
+		    ledger->config->interval_ns);
+	if (slot.account.crashes == 0)
+		slot.first_ns = ledger->on_time_ns;
+	slot.last_ns = ledger->on_time_ns;
+	slot.last_wall_ns = event->wall_ns;
+	if (!event->kept) {
+		account_enter(&slot.account, 1);
+		account_give_back(&slot.account, 1);
+		slot.account.folded++;
+	} else if (ledger_take_entry(ledger, event->id, 1, index, &entry) == 0) {
+		account_enter(&slot.account, 1);
+		state->inflight[entry].orphan = true;
+		state_inflight_release(state, entry);
+	} else {
+		return -EAGAIN; /* no free entry: stays in the file */
+	}
+	line.slot = &slot;
+	if (event->kept) {
+		line.reserved_id = event->id;
+		line.reserved_weight = 1;
+	}
+	r = state_write(state, index, &slot, entry, sync);
+	if (r == 0)
+		ledger_append(ledger, &line, sync);
+	return r;
+}
+
+/*
+ * Events are counted one change each, but consumed with the last: a merger that is killed
+ * in between would merge some twice. So each change moves the consumed prefix along.
+ */
+int ledger_merge_events(struct ledger *ledger)
+{
+	struct state_header *header = &ledger->state->header;
+	_cleanup_free_ struct event *events = NULL;
+	struct events_batch batch;
+	int r;
+
+	r = events_read(ledger->dir_fd, header->events_bytes, header->events_crc, &batch);
+	if (r == -EPERM || r == -EACCES) /* what is in its place must not end all counting */
+		return events_set_aside(ledger->dir_fd);
+	if (r < 0)
+		return r;
+	events = batch.event;
+	for (size_t i = 0; i < batch.n; i++) {
+		const uint64_t consumed_bytes = header->events_bytes;
+		const uint32_t consumed_crc = header->events_crc;
+
+		header->events_bytes = batch.event[i].end_bytes;
+		header->events_crc = batch.event[i].end_crc;
+		/* Durable before the file is emptied. */
+		r = merge_event(ledger, &batch.event[i], i + 1 == batch.n);
+		if (r != 0) {
+			/* Not counted, so not consumed by whatever is written next. */
+			header->events_bytes = consumed_bytes;
+			header->events_crc = consumed_crc;
+			return r;
+		}
+	}
+	if (batch.n > 0)
+		events_trim(ledger->dir_fd, header->events_bytes);
+	return 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* A fold that may be something new. */
+
+#include "ledger/internal.h"
+
+#include <string.h>
+
+#include "io/counters.h"
+#include "policy/units.h"
+
+bool ledger_knows_hash(const struct ledger_ticket *ticket, uint64_t hash)
+{
+	for (size_t i = 0; i < STATE_HASHES; i++)
+		if (ticket->known[i] == hash)
+			return true;
+	return false;
+}
+
+static bool slot_knows(const struct state_slot *slot, uint64_t hash)
+{
+	for (size_t i = 0; i < STATE_HASHES; i++)
+		if (slot->hash[i] == hash)
+			return true;
+	return false;
+}
+
+static void learn_hash(struct state_slot *slot, uint64_t hash)
+{
+	if (hash == 0 || slot_knows(slot, hash))
+		return;
+	slot->hash[slot->hash_next % STATE_HASHES] = hash;
+	slot->hash_next = (slot->hash_next + 1) % STATE_HASHES;
+}
+
+static void forget_hash(struct state_slot *slot, uint64_t hash)
+{
+	for (size_t i = 0; i < STATE_HASHES; i++)
+		if (slot->hash[i] == hash)
+			slot->hash[i] = 0;
+}
+
+void ledger_learn(struct state_slot *slot, const struct ledger_ticket *ticket)
+{
+	throttle_learn(&slot->account.throttle, ticket->signature);
+	learn_hash(slot, ticket->hash);
+}
+
+int ledger_learn_hash(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t hash,
+		      const struct clock_reading *now)
+{
+	struct state *state = ledger->state;
+	struct state_slot slot;
+	int r;
+
+	ticket->hash = hash;
+	if (ticket->inflight >= STATE_INFLIGHT)
+		return 0; /* decided without the lock: there is no entry to mark */
+	r = ledger_lock(ledger, now);
+	if (r == 0 && strcmp(state->inflight[ticket->inflight].id, ticket->id) == 0)
+		r = state_read_slot(state, ticket->slot, &slot);
+	else
+		r = r == 0 ? STATE_E_NONE : r;
+	if (r == 0) {
+		learn_hash(&slot, hash);
+		state->inflight[ticket->inflight].hash_learned = true;
+		r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
+	}
+	ledger_unlock(ledger);
+	return r;
+}
+
+static bool may_probe(const struct ledger *ledger, struct state_slot *slot)
+{
+	int64_t second = ledger->on_time_ns / NS_PER_SEC;
+
+	if (slot->probe_second != second)
+		slot->probes = 0;
+	slot->probe_second = second;
+	return slot->probes++ < LEDGER_PROBES_PER_SECOND &&
+	       throttle_novel_budget(&slot->account.throttle, &ledger->config->throttle,
+				     ledger->on_time_ns);
+}
+
+static int probe(struct ledger *ledger, struct ledger_ticket *ticket)
+{
+	struct state *state = ledger->state;
+	struct state_slot slot;
+	int r;
+
+	r = state_find(state, ticket->uid, ticket->process, &ticket->slot, &slot);
+	if (r != 0)
+		return r == STATE_E_NONE ? LEDGER_E_FOLD : r;
+	if (slot_knows(&slot, ticket->hash) || ledger_hash_to_come(state, ticket->slot) ||
+	    !may_probe(ledger, &slot) || !account_probe(&slot.account))
+		return LEDGER_E_FOLD;
+	learn_hash(&slot, ticket->hash); /* one probe at a time for the same crash */
+	ticket->decision = THROTTLE_NOVEL;
+	ticket->weight = 1;
+	ledger_reserve(ledger, &slot, slot.last_wall_ns, ticket);
+	if (ticket->decision != THROTTLE_NOVEL)
+		return LEDGER_E_FOLD;
+	state->inflight[ticket->inflight].hash_learned = true;
+	r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
+	if (r == 0)
+		ledger_append(ledger,
+				&(struct counters_event){ .slot = &slot,
+							  .reserved_id = ticket->id,
+							  .reserved_weight = 1 },
+				false);
+	return r;
+}
+
+static void fold_again(struct ledger_ticket *ticket)
+{
+	ticket->decision = THROTTLE_FOLD;
+	ticket->weight = 0;
+	ticket->id[0] = '\0';
+	ticket->inflight = STATE_INFLIGHT;
+}
+
+int ledger_probe(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t hash,
+		 const struct clock_reading *now)
+{
+	int r;
+
+	ticket->hash = hash;
+	r = ledger_lock(ledger, now);
+	if (r == 0)
+		r = probe(ledger, ticket);
+	ledger_unlock(ledger);
+	if (r != 0)
+		fold_again(ticket);
+	return r == 0 ? 0 : LEDGER_E_FOLD;
+}
+
+/* The entry goes, the crash is pending again; what was found out about it is learned. */
+static int unprobe(struct ledger *ledger, const struct ledger_ticket *ticket,
+		   struct state_slot *slot)
+{
+	struct state *state = ledger->state;
+	struct counters_event event = { .slot = slot, .settled_id = ticket->id };
+	int r;
+
+	if (strcmp(state->inflight[ticket->inflight].id, ticket->id) != 0)
+		return 0; /* a rebuilt state has it as pending already */
+	account_unprobe(&slot->account);
+	/* Refused though it is new, or nothing could be found out: its next crash tries again. */
+	if (ticket->signature == 0 ||
+	    !throttle_knows(&slot->account.throttle, ticket->signature))
+		forget_hash(slot, ticket->hash);
+	state->inflight[ticket->inflight] = (struct state_inflight){ 0 };
+	state->header.inflight_used--;
+	r = state_write(state, ticket->slot, slot, ticket->inflight, false);
+	state_inflight_release(state, ticket->inflight);
+	if (r == 0)
+		ledger_append(ledger, &event, false);
+	return r;
+}
+
+static int admit(struct ledger *ledger, struct ledger_ticket *ticket)
+{
+	struct state *state = ledger->state;
+	struct state_slot slot;
+	int r;
+
+	r = state_find(state, ticket->uid, ticket->process, &ticket->slot, &slot);
+	if (r != 0)
+		return r;
+	if (!throttle_admit(&slot.account.throttle, &ledger->config->throttle,
+			    ledger->on_time_ns, ticket->signature)) {
+		r = unprobe(ledger, ticket, &slot);
+		return r == 0 ? LEDGER_E_FOLD : r;
+	}
+	ledger_learn(&slot, ticket);
+	ledger_set_reason(ticket, "a crash loop, but this signature is new");
+	return state_write(state, ticket->slot, &slot, STATE_INFLIGHT, false);
+}
+
+/* signature 0: none could be had, which throttle_admit() refuses. */
+int ledger_admit(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t signature,
+		 const struct clock_reading *now)
+{
+	int r;
+
+	ticket->signature = signature;
+	r = ledger_lock(ledger, now);
+	if (r == 0)
+		r = admit(ledger, ticket);
+	ledger_unlock(ledger);
+	if (r != 0)
+		fold_again(ticket);
+	return r == 0 ? 0 : LEDGER_E_FOLD; /* what is left in flight the next holder settles */
+}
+
+int ledger_unprobe(struct ledger *ledger, struct ledger_ticket *ticket,
+		   const struct clock_reading *now)
+{
+	int r = ledger_admit(ledger, ticket, 0, now);
+
+	return r == LEDGER_E_FOLD ? 0 : r;
+}
