@@ -155,7 +155,7 @@ int main(int argc, char **argv)
 	struct ledger ledger = LEDGER_NULL;
 	struct config config;
 	off_t largest = 0;
-	int fd, dir_fd;
+	int fd, dir_fd = -1;
 	bool good;
 
 	must(argc == 2 && mkdtemp(directory), "usage: decade COREFOLD");
