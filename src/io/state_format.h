@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* How the throttle file is laid out; for the files of the state only. */
+
+#include <stddef.h>
+#include <sys/types.h>
+#include <zlib.h>
+
+#include "io/state.h"
+
+#define STATE_MAGIC "corefold"
+/* Grows with every change of a structure below: another build's file is set aside. */
+#define STATE_VERSION 3
+#define STATE_BYTE_ORDER 0x01020304u
+
+/* A change as the journal holds it. */
+struct journal {
+	uint64_t change;
+	uint32_t has_slot;
+	uint32_t slot_index;
+	uint32_t has_inflight;
+	uint32_t inflight_index;
+	struct state_header header;
+	struct state_place place;
+	struct state_slot slot;
+	struct state_inflight inflight;
+	uint32_t padding;
+	uint32_t crc;
+};
+
+/* Each part begins on a page of its own, so that parts are written back apart. */
+#define PAGE 4096u
+#define PAGES(bytes) (((bytes) + PAGE - 1) / PAGE * PAGE)
+#define PLACES_AT PAGES(sizeof(struct state_header))
+#define PLACES_BYTES PAGES(sizeof(struct state_place) * STATE_SLOTS)
+#define INFLIGHT_AT (PLACES_AT + PLACES_BYTES)
+#define JOURNAL_AT (INFLIGHT_AT + PAGES(sizeof(struct state_inflight) * STATE_INFLIGHT))
+#define SLOTS_AT (JOURNAL_AT + PAGES(sizeof(struct journal)))
+#define STATE_BYTES (SLOTS_AT + PAGES(sizeof(struct state_slot) * STATE_SLOTS))
+
+/* Byte ranges past the end, locked to prove that an in-flight entry's handler lives. */
+#define ALIVE_AT (1LL << 40)
+
+#define CRC_OF(object) state_checksum(object, offsetof(__typeof__(*(object)), crc))
+
+static inline uint32_t state_checksum(const void *bytes, size_t n)
+{
+	return (uint32_t)crc32(0, bytes, (uInt)n);
+}
+
+static inline off_t state_place_at(uint32_t index)
+{
+	return (off_t)(PLACES_AT + index * sizeof(struct state_place));
+}
+
+static inline off_t state_inflight_at(uint32_t index)
+{
+	return (off_t)(INFLIGHT_AT + index * sizeof(struct state_inflight));
+}
+
+static inline off_t state_slot_at(uint32_t index)
+{
+	return (off_t)(SLOTS_AT + index * sizeof(struct state_slot));
+}
+
+/* All n bytes or an error; STATE_E_BAD when the file ends before. */
+int state_read_at(int fd, void *bytes, size_t n, off_t at);
+int state_write_at(int fd, const void *bytes, size_t n, off_t at);
+
+/* Writes a change to where it belongs, the header last. */
+int state_apply(int fd, const struct journal *journal);
