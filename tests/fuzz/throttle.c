@@ -8,7 +8,12 @@
  *   2 bytes index, 2 bytes offset, 1 byte length, bytes
  */
 
-#include "io/state.c"
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/cleanup.h"
+#include "io/state_format.h"
 #include "state.h"
 
 static unsigned char good[STATE_BYTES], bad[STATE_BYTES];
@@ -55,7 +60,7 @@ static void change(const uint8_t *p, size_t n)
 	memcpy(object + offset, p + 7, n);
 	if (p[0] & 8)
 		return;
-	crc = checksum(object, part->crc_at);
+	crc = state_checksum(object, part->crc_at);
 	memcpy(object + part->crc_at, &crc, sizeof(crc));
 }
 
