@@ -271,7 +271,9 @@ static int check_file(int fd)
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) ||
+	if (!S_ISREG(st.st_mode))
+		return DIR_E_TYPE;
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
 	    (st.st_mode & (S_IWGRP | S_IWOTH)))
 		return DIR_E_UNSAFE;
 	return 0;

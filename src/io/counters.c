@@ -124,6 +124,7 @@ int counters_append(int dir_fd, const struct state_header *header,
 {
 	_cleanup_close_ int fd = -1;
 	char text[COUNTERS_LINE_MAX];
+	bool set_aside = false;
 	json_t *line;
 	size_t n;
 	int r;
@@ -131,6 +132,9 @@ int counters_append(int dir_fd, const struct state_header *header,
 	if (!event->always && counters_full(dir_fd))
 		return 0;
 	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDWR | O_CREAT | O_APPEND, &fd);
+	set_aside = (r > 0 || r == -EISDIR) && dir_set_aside(dir_fd, COUNTERS_FILE) == 0;
+	if (set_aside)
+		r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDWR | O_CREAT | O_APPEND, &fd);
 	if (r != 0)
 		return r < 0 ? r : -EPERM;
 	line = line_object(header, totals, wall_ns, event);
@@ -145,7 +149,7 @@ int counters_append(int dir_fd, const struct state_header *header,
 	r = ends_torn(fd) ? dir_write_all(fd, text, n + 2) : dir_write_all(fd, text + 1, n + 1);
 	if (r == 0 && sync && fdatasync(fd) < 0)
 		r = -errno;
-	return r;
+	return r == 0 && set_aside ? COUNTERS_E_SET_ASIDE : r;
 }
 
 /* ---- reading ---- */

@@ -28,6 +28,10 @@ struct counters_event {
 	bool always; /* also beyond COUNTERS_HARD_BYTES */
 };
 
+enum {
+	COUNTERS_E_SET_ASIDE = 1, /* appended; what stood there before is counters.bad now */
+};
+
 /*
  * Appends a line; sync makes it durable. Beyond COUNTERS_HARD_BYTES nothing is appended
  * and 0 returned, unless `always`: a storm between two ticks must not fill the disk, and

@@ -16,6 +16,7 @@
 enum {
 	DIR_E_UNSAFE = 1, /* exists, but somebody else could have put or change it */
 	DIR_E_TOO_LARGE = 2,
+	DIR_E_TYPE = 3, /* something else than the file that should be there */
 };
 
 /*
@@ -26,6 +27,12 @@ int dir_open_private(const char *path, int *ret_fd, uid_t *ret_uid, gid_t *ret_g
 
 /* Opens a directory below an open one, made 0700 if it is missing. */
 int dir_open_below(int dir_fd, const char *name, int *ret_fd);
+
+/*
+ * What stands under a name of ours and cannot be used (a link, a FIFO, a file where a
+ * directory should be) is renamed to NAME.bad, over an earlier one if that is possible.
+ */
+int dir_set_aside(int dir_fd, const char *name);
 
 /* Opens a file below the directory by the rule above. flags: open(2), with O_CREAT mode 0600. */
 int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd);

@@ -17,7 +17,12 @@
 
 int store_open(int state_fd, int *ret_store_fd)
 {
-	return dir_open_below(state_fd, STORE_DIR, ret_store_fd);
+	int r = dir_open_below(state_fd, STORE_DIR, ret_store_fd);
+
+	/* A crash must be counted whatever stands there; the records in it are not lost. */
+	if (r == DIR_E_UNSAFE && dir_set_aside(state_fd, STORE_DIR) == 0)
+		r = dir_open_below(state_fd, STORE_DIR, ret_store_fd);
+	return r;
 }
 
 bool store_is_id(const char *text)
@@ -122,6 +127,40 @@ int store_put_record(int store_fd, const char *id, const json_t *record)
 
 /* ---- reading ---- */
 
+/* A record is a file that somebody may have changed: what would not draw is escaped. */
+static json_t *clean_text(json_t *string)
+{
+	const char *text = json_string_value(string);
+	char out[4096];
+
+	if (name_draws(text, json_string_length(string)))
+		return json_incref(string);
+	(void)name_escape(text, json_string_length(string), out, sizeof(out));
+	return json_string(out);
+}
+
+static json_t *clean(json_t *value)
+{
+	json_t *cleaned, *member;
+	const char *key;
+	size_t i;
+
+	if (json_is_string(value))
+		return clean_text(value);
+	if (json_is_array(value)) {
+		cleaned = json_array();
+		json_array_foreach(value, i, member)
+			(void)json_array_append_new(cleaned, clean(member));
+		return cleaned;
+	}
+	if (!json_is_object(value))
+		return json_incref(value);
+	cleaned = json_object();
+	json_object_foreach(value, key, member)
+		(void)json_object_set_new(cleaned, key, clean(member));
+	return cleaned;
+}
+
 int store_read_record(int store_fd, const char *id, json_t **ret_record)
 {
 	_cleanup_close_ int fd = -1;
@@ -141,8 +180,9 @@ int store_read_record(int store_fd, const char *id, json_t **ret_record)
 	record = json_loadb(text, bytes, 0, &error);
 	if (!record)
 		return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EINVAL;
-	*ret_record = record;
-	return 0;
+	*ret_record = clean(record);
+	json_decref(record);
+	return *ret_record ? 0 : -ENOMEM;
 }
 
 int store_open_core(int store_fd, const char *id, int *ret_fd)

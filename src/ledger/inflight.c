@@ -48,7 +48,9 @@ void ledger_append(struct ledger *ledger, const struct counters_event *event, bo
 
 	r = counters_append(ledger->dir_fd, &ledger->state->header,
 			    &ledger->state->header.totals, ledger->now.wall_ns, event, sync);
-	if (r < 0)
+	if (r == COUNTERS_E_SET_ASIDE)
+		ledger->counters_failed = "not a file of ours, set aside as counters.bad";
+	else if (r < 0)
 		ledger->counters_failed = strerror(-r);
 }
 
@@ -79,16 +81,16 @@ static int append_slots(struct ledger *ledger)
 int ledger_snapshot(struct ledger *ledger, bool sync)
 {
 	struct counters_event event = { .always = true };
+	int r;
 
 	if (counters_full(ledger->dir_fd)) {
-		int r = append_slots(ledger);
-
+		r = append_slots(ledger);
 		if (r != 0)
 			return r;
 	}
-	return counters_append(ledger->dir_fd, &ledger->state->header,
-			       &ledger->state->header.totals, ledger->now.wall_ns, &event,
-			       sync);
+	r = counters_append(ledger->dir_fd, &ledger->state->header,
+			    &ledger->state->header.totals, ledger->now.wall_ns, &event, sync);
+	return r == COUNTERS_E_SET_ASIDE ? 0 : r;
 }
 
 /* ---- settling what is in flight ---- */
