@@ -366,7 +366,7 @@ int handle_keep(struct crash *crash)
 		return 0;
 	}
 	if (r == SETTLE_E_LATER)
-		log_warning("%s is kept, but the state is locked: it will be counted as kept by "
+		log_warning("%s is kept, but the state cannot be used now: it will be counted as kept by "
 			    "the next who gets the lock",
 			    crash->record.id);
 	log_kept(crash);

@@ -84,6 +84,22 @@ static uint64_t group_of(const json_t *json, const struct record *record)
 	return name_hash(text, strlen(text));
 }
 
+/* An imported crash is as old as its import: it would go as soon as it came. */
+static int64_t age_of(int store_fd, const char *id, int64_t time_ns, int64_t wall_ns)
+{
+	char name[NAME_MAX];
+	struct stat st;
+	int64_t age_ns;
+
+	(void)snprintf(name, sizeof(name), "%s%s", id, STORE_RECORD_SUFFIX);
+	if (fstatat(store_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_mtim.tv_sec > time_ns / NS_PER_SEC)
+		time_ns = st.st_mtim.tv_sec * NS_PER_SEC;
+	if (__builtin_sub_overflow(wall_ns, time_ns, &age_ns))
+		age_ns = time_ns < 0 ? INT64_MAX : INT64_MIN;
+	return age_ns;
+}
+
 static void fill_item(int store_fd, const char *id, int64_t wall_ns, struct quota_item *item)
 {
 	struct record record = RECORD_NULL;
@@ -93,8 +109,7 @@ static void fill_item(int store_fd, const char *id, int64_t wall_ns, struct quot
 	if (store_read_record(store_fd, id, &json) < 0)
 		return; /* unreadable: oldest of nobody */
 	if (record_from_json(json, &record) == 0) {
-		if (__builtin_sub_overflow(wall_ns, record.time_ns, &item->age_ns))
-			item->age_ns = record.time_ns < 0 ? INT64_MAX : INT64_MIN;
+		item->age_ns = age_of(store_fd, id, record.time_ns, wall_ns);
 		item->uid = record.uid;
 		item->group = group_of(json, &record);
 	}

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/record.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/dir.h"
@@ -354,11 +355,16 @@ int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
 
 json_t *cmd_read_record(int store_fd, const char *id)
 {
+	struct record checked;
 	const char *capture;
 	json_t *record;
 
 	if (store_read_record(store_fd, id, &record) < 0)
 		return NULL;
+	if (record_from_json(record, &checked) < 0) {
+		json_decref(record);
+		return NULL;
+	}
 	capture = json_string_value(json_object_get(record, "capture"));
 	if (capture && strcmp(capture, "none") != 0 &&
 	    store_has(store_fd, id, STORE_CORE_SUFFIX) == 0) {

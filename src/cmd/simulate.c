@@ -305,6 +305,16 @@ static const char *option_name(int letter)
 	return "";
 }
 
+/* With -C: the limits of that file. Without, the published ones, whatever this machine has. */
+static int read_limits(struct cmd *cmd, struct simulation *sim)
+{
+	if (cmd_read_config(cmd) != CMD_DONE)
+		return CMD_FAILED;
+	sim->limits = cmd->config.throttle;
+	sim->interval_ns = cmd->config.interval_ns;
+	return CMD_DONE;
+}
+
 static int simulate_run(struct cmd *cmd)
 {
 	struct simulation sim = { .limits = THROTTLE_LIMITS_DEFAULT,
@@ -317,6 +327,13 @@ static int simulate_run(struct cmd *cmd)
 					       optarg);
 	if (letter < 0)
 		return status;
+	if (cmd->config_path) {
+		if (read_limits(cmd, &sim) != CMD_DONE)
+			return CMD_FAILED;
+		optind = 0; /* once more: options stand above the file, wherever they stood */
+		while ((letter = cmd_option(cmd, &status)) > 0)
+			(void)take_option(&sim, letter);
+	}
 	if (optind + 1 != cmd->argc)
 		return cmd_usage_error(cmd, "takes one trace ('-' for standard input)");
 	hours_start(&sim.hours, 0);

@@ -144,7 +144,10 @@ int record_from_json(const json_t *json, struct record *ret_record)
 	struct record record = RECORD_NULL;
 
 	if (!json_is_object(json) || !text_of(json, "id")[0] ||
-	    !json_is_integer(json_object_get(json, "weight")) || integer_of(json, "weight") < 0)
+	    !json_is_integer(json_object_get(json, "weight")) ||
+	    integer_of(json, "weight") < 0 ||
+	    !json_is_integer(json_object_get(json, "time")) ||
+	    !json_is_string(json_object_get(json, "process")))
 		return -EINVAL;
 	(void)snprintf(record.id, sizeof(record.id), "%s", text_of(json, "id"));
 	record.time_ns = scaled(integer_of(json, "time"), NS_PER_SEC);

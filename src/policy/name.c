@@ -78,6 +78,20 @@ static size_t drawable(const unsigned char *p, size_t left)
 	return draws(value) ? length : 0;
 }
 
+bool name_draws(const char *text, size_t bytes)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	for (size_t i = 0; i < bytes;) {
+		size_t length = p[i] == '\\' ? 1 : drawable(p + i, bytes - i);
+
+		if (length == 0)
+			return false;
+		i += length;
+	}
+	return true;
+}
+
 size_t name_escape(const char *raw, size_t raw_bytes, char *out, size_t out_size)
 {
 	const unsigned char *p = (const unsigned char *)raw;

@@ -34,5 +34,8 @@ void name_clean(const char *raw, size_t raw_bytes, char ret_name[static NAME_SIZ
  */
 size_t name_escape(const char *raw, size_t raw_bytes, char *out, size_t out_size);
 
+/* Would all of it draw as it stands: valid UTF-8 without controls? (Backslashes do.) */
+bool name_draws(const char *text, size_t bytes);
+
 /* FNV-1a, 64 bits: tells names apart inside the state; not a defence against collisions. */
 uint64_t name_hash(const void *bytes, size_t n);
