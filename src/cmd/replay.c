@@ -112,13 +112,15 @@ static int tell(struct cmd *cmd, struct replay *replay, const struct saved *save
 		const struct crash *crash)
 {
 	const struct ledger_ticket *ticket = &crash->ticket;
-	char path[PATH_MAX];
+	char path[PATH_MAX], weight[UNITS_SIZE] = "";
 	json_t *json;
 
+	if (ticket->decision != THROTTLE_FOLD) /* a fold has none: its crash waits for a kept one */
+		(void)snprintf(weight, sizeof(weight), "weight %" PRIu64, ticket->weight);
 	(void)name_escape(saved->path, strlen(saved->path), path, sizeof(path));
 	if (!cmd->json) {
-		(void)printf("%-5s weight %-4" PRIu64 " %-16s uid %-6u %s%s%s%s%s\n",
-			     throttle_decision_name(ticket->decision), ticket->weight,
+		(void)printf("%-5s %-11s %-16s uid %-6u %s%s%s%s%s\n",
+			     throttle_decision_name(ticket->decision), weight,
 			     ticket->process, ticket->uid, path,
 			     replay->why ? ": " : "", replay->why ? ticket->reason : "",
 			     replay->import && ticket->id[0] ? " as " : "",

@@ -505,9 +505,9 @@ static int put_back(struct rebuild *rebuild, const struct clock_reading *now)
 
 	if (rebuild->totals)
 		put_clock(header, rebuild->totals, now);
-	/* Keeps that are under way have ids that nothing tells of. */
-	header->sequence = larger(rebuild->sequence, number(rebuild->totals, "sequence")) +
-			   STATE_INFLIGHT;
+	header->sequence = larger(rebuild->sequence, number(rebuild->totals, "sequence"));
+	if (header->sequence > 0) /* keeps that are under way have ids nothing tells of */
+		header->sequence += STATE_INFLIGHT;
 	r = put_processes(rebuild);
 	if (r == 0)
 		r = raise_totals(rebuild);
