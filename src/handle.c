@@ -314,10 +314,10 @@ static bool is_novel(struct crash *crash)
 
 	if (!crash->ticket.may_be_novel || read_head(crash) != 0)
 		return false;
-	verify(crash);
 	hash = analyse_hash(crash);
 	if (hash == 0 || ledger_knows_hash(&crash->ticket, hash))
 		return false;
+	verify(crash); /* not before: a known bug needs no more proof than any fold */
 	if (clock_read(&now) < 0 || ledger_probe(ledger, &crash->ticket, hash, &now) != 0)
 		return false;
 	if (!analyse_unwind(crash, -1, false) || clock_read(&now) < 0) {

@@ -25,11 +25,10 @@
 bool process_repair_stdio(void)
 {
 	bool had_stderr = fcntl(STDERR_FILENO, F_GETFD) >= 0;
-	int fd;
+	int fd = open("/dev/null", O_RDWR);
 
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = dup(fd);
 	if (fd >= 0)
 		(void)close(fd);
 	return had_stderr;
