@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The memory of the held process is what the kernel would have dumped of it, and parts of it
 # are enough for a debugger. TWICE: the program that captures one process in every way.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Whatever the throttle file becomes, it is set aside, its totals come back from counters
 # and records, and the next crash is handled.

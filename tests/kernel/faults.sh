@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What goes wrong around a crash costs no count: killed handlers, a full disk, a lock held
 # for ever, directories that cannot be used, a process that is gone.

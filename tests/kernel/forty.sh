@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A program aborts 40 times in a row: kept are 1-8, 18, 28, 38. Replay decides the same.
 # shellcheck source=tests/kernel/lib.sh

@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A kept core is as good as the kernel's own: the same bytes, the same backtrace.
 # TWICE: the program that compares cores.

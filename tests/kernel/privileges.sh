@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Root lasts a moment; what the kernel leaves out is repaired; settings go in and out whole.
 # shellcheck source=tests/kernel/lib.sh

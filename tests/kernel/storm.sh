@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # 200 crashes of 8 programs, 16 at a time: all counted, each program by the policy.
 # shellcheck source=tests/kernel/lib.sh

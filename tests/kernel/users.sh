@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Users do not throttle each other, and a name is whatever its owner wants it to be.
 # shellcheck source=tests/kernel/lib.sh

@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every command on a state of a plain user's own: what it does, and what it says when it
 # cannot: exit status 0, 1 or 2, and one line.

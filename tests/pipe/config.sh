@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What is wrong in a configuration is one line that names file and line; the default stands.
 # shellcheck source=tests/pipe/lib.sh

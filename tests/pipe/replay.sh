@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Saved cores, plain and compressed, whole and broken, through `corefold replay`.
 # shellcheck source=tests/pipe/lib.sh

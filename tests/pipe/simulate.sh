@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The vectors of both algorithms through `corefold simulate`, and traces it must refuse.
 # shellcheck source=tests/pipe/lib.sh
