@@ -159,6 +159,39 @@ if command -v flock >/dev/null; then
 	is 'and what came meanwhile is counted' "$(cf status --json | jq .crashes)" 23
 fi
 
+# ---- records that somebody changed ----
+
+id=$(cf list --json | jq -r '.[0].id')
+record=$state/cores/$id.json
+cp "$record" "$base/record"
+jq '.process = "a\u001b[31mb\nc"' "$base/record" >"$record"
+is 'no escape of a record reaches the terminal' \
+	"$({ cf list; cf info "$id"; cf summary; } 2>&1 | tr -cd '\033' | wc -c)" 0
+printf '{}\n' >"$record"
+try 1 1 'what is no record is not shown' info "$id" -C "$conf"
+holds 'nor is it in the JSON' test "$(cf list --json 2>/dev/null | jq '[.[] | select(.id == null)] | length')" = 0
+cp "$base/record" "$record"
+
+# ---- something else where our files should be ----
+
+before=$(cf status --json | jq .crashes)
+mv "$state/cores" "$base/cores" && touch "$state/cores"
+handle "$base/core"
+is 'a crash is counted with a file for cores' "$(cf status --json | jq .crashes)" $((before + 1))
+holds 'and the file is set aside' test -f "$state/cores.bad"
+rm "$state/counters" && mkfifo "$state/counters"
+try 0 0 'a tick with a pipe for counters' tick -C "$conf"
+holds 'the pipe is set aside' test -p "$state/counters.bad"
+holds 'and counters are written' test -s "$state/counters"
+is 'the ledger adds up' "$(cf status --json |
+	jq '.crashes == .kept_weight + .pending + .in_flight + .evicted')" true
+
+# ---- an old core ----
+
+touch -d 2020-01-01 "$base/core"
+try 0 1 'a core of long ago is imported, and said to be kept' replay --import "$base/core" -C "$conf"
+is 'and stays' "$(cf list --json | jq '[.[] | select(.time < 1600000000)] | length')" 1
+
 # ---- directories ----
 
 chmod 0770 "$state"

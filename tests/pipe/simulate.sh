@@ -158,6 +158,12 @@ try 1 1 'refused: time runs backwards' simulate "$base/bad.trace"
 matches '... and where' "$err" ':2: time runs backwards'
 try 1 1 'refused: a file that is not there' simulate "$base/none"
 try 1 1 'refused: a directory' simulate "$base"
+printf '[Throttle]\nCrashLoopLimit=2\n' >"$base/limits.conf"
+yes '0 crash p' | head -n 5 >"$base/five.trace"
+is 'the limits of -C' "$("$COREFOLD" simulate "$base/five.trace" -C "$base/limits.conf" | grep -c fold)" 3
+is 'options stand above them' \
+	"$("$COREFOLD" simulate --limit 4 "$base/five.trace" -C "$base/limits.conf" | grep -c fold)" 1
+try 1 1 'refused: limits that are not there' simulate "$base/five.trace" -C "$base/none"
 try 2 1 'usage: no trace' simulate
 try 2 1 'usage: two traces' simulate /dev/null /dev/null
 try 2 1 'usage: a limit that is no number' simulate --limit many /dev/null
