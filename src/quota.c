@@ -123,20 +123,18 @@ static bool within_limits(const struct quota_limits *limits, uint64_t used, size
 	       (config->max_count == 0 || n <= config->max_count) && n <= RECORDS_MAX;
 }
 
-static unsigned int remove_marked(int store_fd, char **ids, const struct quota_item *items,
-				  size_t n)
+static unsigned int tell_marked(char **ids, const struct quota_item *items, size_t n,
+				quota_goes *goes, void *userdata)
 {
-	unsigned int removed = 0;
+	unsigned int told = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		/* The record goes first: a core without one is litter, a record without a core is not. */
-		if (items[i].drop_record)
-			store_remove(store_fd, ids[i], STORE_RECORD_SUFFIX);
-		if (items[i].drop_core)
-			store_remove(store_fd, ids[i], STORE_CORE_SUFFIX);
-		removed += items[i].drop_core || items[i].drop_record;
+		if (!items[i].drop_core && !items[i].drop_record)
+			continue;
+		goes(userdata, ids[i], items[i].drop_core, items[i].drop_record);
+		told++;
 	}
-	return removed;
+	return told;
 }
 
 static struct quota_limits limits_now(int store_fd, const struct config *config)
@@ -168,11 +166,12 @@ static bool maybe_too_old(const char *oldest_id, int64_t wall_ns, int64_t max_ag
 	return wall_ns - (int64_t)timegm(&tm) * NS_PER_SEC > max_age_ns;
 }
 
-unsigned int quota_apply(int store_fd, const struct config *config, int64_t wall_ns)
+unsigned int quota_each(int store_fd, const struct config *config, int64_t wall_ns,
+			quota_goes *goes, void *userdata)
 {
 	struct quota_limits limits = limits_now(store_fd, config);
 	_cleanup_free_ struct quota_item *items = NULL;
-	unsigned int removed = 0;
+	unsigned int told = 0;
 	char **ids;
 	size_t n;
 
@@ -185,9 +184,25 @@ unsigned int quota_apply(int store_fd, const struct config *config, int64_t wall
 			fill_item(store_fd, ids[i], wall_ns, &items[i]);
 		if (items) {
 			quota_plan(items, n, &limits);
-			removed = remove_marked(store_fd, ids, items, n);
+			told = tell_marked(ids, items, n, goes, userdata);
 		}
 	}
 	store_free_ids(ids, n);
-	return removed;
+	return told;
+}
+
+/* The record goes first: a core without one is litter, a record without a core is not. */
+static void remove_files(void *userdata, const char *id, bool core, bool record)
+{
+	const int *store_fd = userdata;
+
+	if (record)
+		store_remove(*store_fd, id, STORE_RECORD_SUFFIX);
+	if (core)
+		store_remove(*store_fd, id, STORE_CORE_SUFFIX);
+}
+
+unsigned int quota_apply(int store_fd, const struct config *config, int64_t wall_ns)
+{
+	return quota_each(store_fd, config, wall_ns, remove_files, &store_fd);
 }

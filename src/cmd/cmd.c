@@ -11,18 +11,17 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/record.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/dir.h"
 #include "io/log.h"
 #include "io/process.h"
 #include "io/store.h"
-#include "policy/capture.h"
 #include "policy/units.h"
 
 #define OPTIONS_MAX 32
 #define LETTER_JSON 256 /* options of commands begin above */
+#define LETTER_UTC 1000 /* and end below */
 
 const struct command *const cmd_table[] = {
 	&cmd_list,   &cmd_info,	    &cmd_dump,	 &cmd_summary, &cmd_status,
@@ -32,9 +31,14 @@ const struct command *const cmd_table[] = {
 
 static const struct cmd_option config_option = { 'C', "config", "FILE",
 						 "read FILE instead of the system's configuration" };
-static const struct cmd_option json_option = { LETTER_JSON, "json", NULL,
-					       "print JSON (documented in corefold-formats(5))" };
+static const struct cmd_option json_option = {
+	LETTER_JSON, "json", "[MODE]", "print JSON, see corefold-formats(5): pretty, short, off"
+};
+static const struct cmd_option utc_option = { LETTER_UTC, "utc", NULL,
+					      "show times in UTC, not in local time" };
 static const struct cmd_option help_option = { 'h', "help", NULL, "print this help" };
+
+static bool times_utc; /* --utc: a process runs one command */
 
 /* ---- saying what is wrong ---- */
 
@@ -78,6 +82,8 @@ static size_t all_options(const struct command *command,
 
 	for (const struct cmd_option *o = command->options; o && o->letter; o++)
 		ret_options[n++] = o;
+	if (command->has_times)
+		ret_options[n++] = &utc_option;
 	if (command->has_json)
 		ret_options[n++] = &json_option;
 	ret_options[n++] = &config_option;
@@ -121,7 +127,7 @@ static void print_help(const struct command *command)
 
 /* The table as getopt_long(3) wants it. */
 struct getopt_tables {
-	char letters[3 * OPTIONS_MAX + 2];
+	char letters[3 * OPTIONS_MAX + 3];
 	struct option names[OPTIONS_MAX + 1];
 };
 
@@ -132,6 +138,7 @@ static void make_tables(const struct command *command, struct getopt_tables *tab
 
 	if (command->in_order)
 		tables->letters[used++] = '-';
+	tables->letters[used++] = ':'; /* getopt says nothing: we know better what to do */
 	for (size_t i = 0; i < n; i++) {
 		const struct cmd_option *o = options[i];
 		bool maybe = o->argument && o->argument[0] == '[';
@@ -150,36 +157,165 @@ static void make_tables(const struct command *command, struct getopt_tables *tab
 	}
 }
 
+/* ---- wrong usage ---- */
+
+static const struct cmd_option *option_of(const struct cmd *cmd, int letter)
+{
+	const struct cmd_option *options[OPTIONS_MAX];
+	size_t n = all_options(cmd->command, options);
+
+	for (size_t i = 0; i < n; i++)
+		if (options[i]->letter == letter)
+			return options[i];
+	return NULL;
+}
+
+/* As it was typed: the long form may have stood there, or the short one. */
+static const char *typed(const struct cmd *cmd, int letter, char out[static 64])
+{
+	const struct cmd_option *option = option_of(cmd, letter);
+	bool long_form = letter > 255 || (option && option->name && cmd->typed_long);
+
+	if (option && long_form)
+		(void)snprintf(out, 64, "--%s", option->name);
+	else
+		(void)snprintf(out, 64, "-%c", letter);
+	return out;
+}
+
+/* getopt has found something that is no option, or lacks its argument, or has one too many. */
+static int wrong_option(struct cmd *cmd, int what)
+{
+	const char *word = cmd->argv[optind - 1];
+	char name[64];
+
+	if (!opterr) /* the caller tells it in another place */
+		return CMD_USAGE;
+	cmd->typed_long = strncmp(word, "--", 2) == 0;
+	if (what == ':')
+		return cmd_usage_error(cmd, "%s wants %s: 'corefold %s --help' shows how",
+				       typed(cmd, optopt, name),
+				       option_of(cmd, optopt)->argument, cmd->command->name);
+	if (optopt == 0 || !option_of(cmd, optopt)) {
+		if (optopt)
+			(void)snprintf(name, sizeof(name), "-%c", optopt);
+		else
+			(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+		return cmd_usage_error(cmd, "no option '%s' (or more than one begins so): 'corefold %s "
+					    "--help' lists them",
+				       name, cmd->command->name);
+	}
+	return cmd_usage_error(cmd, "--%s takes no value", option_of(cmd, optopt)->name);
+}
+
+int cmd_bad_value(const struct cmd *cmd, int letter, int error)
+{
+	static const char *const forms[][2] = {
+		{ "TIME", "a time: '2026-11-21 22:45', '-2h', '@SECONDS', 'today', 'yesterday', "
+			  "'now'" },
+		{ "SPAN", "a span of time: '8min', '200ms', '1h 30min', '14d'" },
+		{ "SIZE", "a size: '500M', '2G'" },
+		{ "N", "a whole number" },
+		{ "NUMBER", "a whole number" },
+		{ "UID", "a user's number" },
+		{ "PID", "a pid" },
+		{ "FORMAT", "one of text, json, prometheus, html" },
+		{ "MODE", "'pretty', 'short' or 'off'" },
+	};
+	const struct cmd_option *option = option_of(cmd, letter);
+	const char *form = NULL;
+	char name[64];
+
+	for (size_t i = 0; option && option->argument && i < ARRAY_SIZE(forms); i++) {
+		const char *argument = option->argument + (option->argument[0] == '[');
+		size_t n = strlen(forms[i][0]);
+
+		if (strncmp(argument, forms[i][0], n) == 0 && strchr("]", argument[n]))
+			form = forms[i][1];
+	}
+	(void)typed(cmd, letter, name);
+	if (error == -ERANGE)
+		return cmd_usage_error(cmd, "%s: '%s' is out of range (%s)", name, optarg,
+				       option ? option->help : "");
+	if (!form)
+		return cmd_usage_error(cmd, "%s: '%s' cannot be used: 'corefold %s --help' shows "
+					    "what it takes",
+				       name, optarg, cmd->command->name);
+	return cmd_usage_error(cmd, "%s: '%s' is not %s", name, optarg, form);
+}
+
+/* ---- reading options ---- */
+
+static int take_json(struct cmd *cmd)
+{
+	const char *mode = optarg ?: "pretty";
+
+	if (strcmp(mode, "pretty") != 0 && strcmp(mode, "short") != 0 && strcmp(mode, "off") != 0)
+		return cmd_bad_value(cmd, LETTER_JSON, -EINVAL);
+	cmd->json = strcmp(mode, "off") != 0;
+	cmd->json_short = strcmp(mode, "short") == 0;
+	return CMD_DONE;
+}
+
+/* After the last option, so that times among the options mean the same wherever they stand. */
+static void apply_utc(const struct cmd *cmd)
+{
+	if (!cmd->utc)
+		return;
+	times_utc = true;
+	(void)setenv("TZ", "UTC0", 1);
+	tzset();
+}
+
+/* The options that commands have in common. True: taken, or *ret_end says how it ended. */
+static bool take_common(struct cmd *cmd, int letter, int *ret_status, bool *ret_end)
+{
+	switch (letter) {
+	case 'C':
+		cmd->config_path = optarg;
+		return true;
+	case LETTER_UTC:
+		cmd->utc = true;
+		return true;
+	case LETTER_JSON:
+		*ret_status = take_json(cmd);
+		*ret_end = *ret_status != CMD_DONE;
+		return true;
+	case 'h':
+		print_help(cmd->command);
+		*ret_status = cmd_flush(cmd);
+		*ret_end = true;
+		return true;
+	case ':':
+	case '?':
+		*ret_status = wrong_option(cmd, letter);
+		*ret_end = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 int cmd_option(struct cmd *cmd, int *ret_status)
 {
 	static struct getopt_tables tables; /* a process runs one command */
+	bool end = false;
 
 	if (!tables.letters[0])
 		make_tables(cmd->command, &tables);
-	for (;;) {
-		int letter = getopt_long(cmd->argc, cmd->argv, tables.letters, tables.names,
-					 NULL);
+	while (!end) {
+		int index = -1, letter = getopt_long(cmd->argc, cmd->argv, tables.letters,
+						     tables.names, &index);
 
-		switch (letter) {
-		case -1:
+		cmd->typed_long = index >= 0;
+		if (letter == -1) {
+			apply_utc(cmd);
 			return 0;
-		case 'C':
-			cmd->config_path = optarg;
-			break;
-		case LETTER_JSON:
-			cmd->json = true;
-			break;
-		case 'h':
-			print_help(cmd->command);
-			*ret_status = cmd_flush(cmd);
-			return -1;
-		case '?': /* getopt has named it */
-			*ret_status = CMD_USAGE;
-			return -1;
-		default:
-			return letter;
 		}
+		if (!take_common(cmd, letter, ret_status, &end))
+			return letter;
 	}
+	return -1;
 }
 
 /* ---- configuration and state ---- */
@@ -280,103 +416,6 @@ bool cmd_pattern_is_ours(void)
 	       strncmp(end, " handle", 7) == 0;
 }
 
-/* ---- records ---- */
-
-static bool pid_matches(int store_fd, const char *id, int64_t pid)
-{
-	json_t *record;
-	bool matches;
-
-	if (store_read_record(store_fd, id, &record) < 0)
-		return false;
-	matches = json_integer_value(json_object_get(record, "pid")) == pid;
-	json_decref(record);
-	return matches;
-}
-
-/* The newest with that pid, for fingers used to coredumpctl. */
-static const char *find_pid(int store_fd, char **ids, size_t n, const char *text)
-{
-	uint64_t pid;
-
-	if (units_parse_number(text, INT32_MAX, &pid) < 0)
-		return NULL;
-	for (size_t i = n; i > 0; i--)
-		if (pid_matches(store_fd, ids[i - 1], (int64_t)pid))
-			return ids[i - 1];
-	return NULL;
-}
-
-static int find_among(struct cmd *cmd, int store_fd, char **ids, size_t n, const char *text,
-		      char ret_id[static STATE_ID_SIZE])
-{
-	const char *found = NULL;
-	size_t matches = 0;
-
-	if (n == 0)
-		return cmd_failed(cmd, "no crash has been recorded yet");
-	if (!text || strcmp(text, "last") == 0)
-		found = ids[n - 1];
-	for (size_t i = 0; text && !found && i < n; i++)
-		if (strcmp(ids[i], text) == 0)
-			found = ids[i];
-	for (size_t i = 0; text && !found && i < n; i++)
-		matches += strncmp(ids[i], text, strlen(text)) == 0;
-	if (matches > 1)
-		return cmd_failed(cmd, "%zu records begin with '%s': give more of the id", matches,
-				  text);
-	for (size_t i = 0; matches == 1 && !found && i < n; i++)
-		if (strncmp(ids[i], text, strlen(text)) == 0)
-			found = ids[i];
-	if (!found)
-		found = find_pid(store_fd, ids, n, text);
-	if (!found)
-		return cmd_failed(cmd, "no record '%s': 'corefold list' shows what there is", text);
-	(void)snprintf(ret_id, STATE_ID_SIZE, "%s", found);
-	return CMD_DONE;
-}
-
-int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
-		char ret_id[static STATE_ID_SIZE])
-{
-	char **ids;
-	size_t n;
-	int r;
-
-	if (text && !*text)
-		return cmd_usage_error(cmd, "an empty id names nothing");
-	r = store_list(store_fd, &ids, &n);
-	if (r < 0)
-		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
-	r = find_among(cmd, store_fd, ids, n, text, ret_id);
-	store_free_ids(ids, n);
-	return r;
-}
-
-json_t *cmd_read_record(int store_fd, const char *id)
-{
-	struct record checked;
-	const char *capture;
-	json_t *record;
-
-	if (store_read_record(store_fd, id, &record) < 0)
-		return NULL;
-	if (record_from_json(record, &checked) < 0) {
-		json_decref(record);
-		return NULL;
-	}
-	capture = json_string_value(json_object_get(record, "capture"));
-	if (capture && strcmp(capture, "none") != 0 &&
-	    store_has(store_fd, id, STORE_CORE_SUFFIX) == 0) {
-		(void)json_object_set_new(record, "capture", json_string("none"));
-		(void)json_object_set_new(record, "capture_reason",
-					  json_string("the core was removed to make room"));
-		(void)json_object_set_new(record, "stored_bytes", json_integer(0));
-		(void)json_object_set_new(record, "complete", json_false());
-	}
-	return record;
-}
-
 /* ---- output ---- */
 
 int cmd_flush(const struct cmd *cmd)
@@ -388,7 +427,7 @@ int cmd_flush(const struct cmd *cmd)
 
 int cmd_print_json(const struct cmd *cmd, const json_t *json)
 {
-	if (!json || json_dumpf(json, stdout, JSON_INDENT(1)) < 0)
+	if (!json || json_dumpf(json, stdout, cmd->json_short ? JSON_COMPACT : JSON_INDENT(1)) < 0)
 		return cmd_failed(cmd, "cannot write JSON to standard output");
 	(void)putchar('\n');
 	return cmd_flush(cmd);
@@ -399,7 +438,9 @@ const char *cmd_format_time(int64_t seconds, char out[static CMD_TIME_SIZE])
 	time_t t = seconds;
 	struct tm tm;
 
-	if (!localtime_r(&t, &tm) || strftime(out, CMD_TIME_SIZE, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+	if (!localtime_r(&t, &tm) ||
+	    strftime(out, CMD_TIME_SIZE, times_utc ? "%Y-%m-%d %H:%M:%SZ" : "%Y-%m-%d %H:%M:%S",
+		     &tm) == 0)
 		(void)snprintf(out, CMD_TIME_SIZE, "@%lld", (long long)seconds);
 	return out;
 }

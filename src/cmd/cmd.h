@@ -37,6 +37,7 @@ struct command {
 	const char *description; /* more lines for --help, or NULL */
 	const struct cmd_option *options; /* ends with letter 0; -C, --json and -h come on top */
 	bool has_json;
+	bool has_times; /* shows times to people: --utc */
 	bool in_order; /* options count for the arguments behind them; arguments come as letter 1 */
 	int (*run)(struct cmd *cmd);
 };
@@ -48,6 +49,9 @@ struct cmd {
 	char **argv;
 	const char *config_path; /* -C, or NULL */
 	bool json; /* --json */
+	bool json_short; /* --json=short: on one line */
+	bool utc; /* --utc; TZ says so from the end of the options on */
+	bool typed_long; /* the option read last was given by its long name */
 	struct config config; /* after cmd_read_config() or cmd_open_ledger() */
 	bool config_read; /* once is enough: its mistakes are told while reading */
 };
@@ -73,6 +77,9 @@ int cmd_usage_error(const struct cmd *cmd, const char *format, ...)
 int cmd_failed(const struct cmd *cmd, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* An option's value (optarg) is of no use; `error` as from units_parse_*(). Returns CMD_USAGE. */
+int cmd_bad_value(const struct cmd *cmd, int letter, int error);
+
 /* Reads the configuration, complaining on stderr. CMD_DONE or CMD_FAILED. */
 int cmd_read_config(struct cmd *cmd);
 
@@ -89,8 +96,9 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger);
 bool cmd_pattern_is_ours(void);
 
 /*
- * Finds the record that a person means: an id, the beginning of one, a pid, "last" or
- * nothing for the newest. CMD_DONE, or CMD_FAILED after saying what was wrong.
+ * Finds the record that a person means: an id, the beginning of one, a pid, the name of a
+ * process or the path of an executable (of these the newest), "last" or nothing for the
+ * newest. CMD_DONE, or CMD_FAILED after saying what was wrong. See also cmd/choose.h.
  */
 int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
 		char ret_id[static STATE_ID_SIZE]);
@@ -98,13 +106,13 @@ int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
 /* Reads a record; a core that has been removed since shows as capture "none". NULL: unreadable. */
 json_t *cmd_read_record(int store_fd, const char *id);
 
-/* Prints JSON and a newline. CMD_DONE, or CMD_FAILED when stdout cannot be written. */
+/* Prints JSON and a newline, as --json says. CMD_DONE, or CMD_FAILED when stdout cannot be written. */
 int cmd_print_json(const struct cmd *cmd, const json_t *json);
 
 /* Flushes stdout: CMD_DONE, or CMD_FAILED after saying so. */
 int cmd_flush(const struct cmd *cmd);
 
-/* "2026-11-21 10:04:00" in local time. */
+/* "2026-11-21 10:04:00" in local time; with --utc "2026-11-21 10:04:00Z". */
 #define CMD_TIME_SIZE 32
 const char *cmd_format_time(int64_t seconds, char out[static CMD_TIME_SIZE]);
 

@@ -5,12 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cmd/cmd.h"
+#include "cmd/choose.h"
 #include "core/record.h"
 #include "policy/units.h"
 
 static const struct cmd_option options[] = {
+	CHOICE_OPTIONS,
+	{ '1', NULL, NULL, "the newest of those that match, as without it" },
 	{ 't', "threads", NULL, "the frames of all threads, not only of the one that crashed" },
+	CHOICE_NO_PAGER,
 	{ 0 },
 };
 
@@ -165,20 +168,24 @@ static int show(struct cmd *cmd, const struct ledger *ledger, const char *id, bo
 
 static int info_run(struct cmd *cmd)
 {
+	struct choice choice = CHOICE_ALL;
 	struct ledger ledger = LEDGER_NULL;
 	char id[STATE_ID_SIZE];
 	bool all_threads = false;
 	int status = CMD_DONE, letter;
 
-	while ((letter = cmd_option(cmd, &status)) > 0)
-		all_threads = true;
+	while ((letter = cmd_option(cmd, &status)) > 0) {
+		status = choice_option(cmd, &choice, letter);
+		if (status > 0)
+			return status;
+		all_threads |= letter == 't';
+	}
 	if (letter < 0)
 		return status;
-	if (optind + 1 < cmd->argc)
-		return cmd_usage_error(cmd, "takes one id");
+	choice_take_words(cmd, &choice);
 	status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
-		status = cmd_find_id(cmd, ledger.store_fd, cmd->argv[optind], id);
+		status = choice_find(cmd, &choice, ledger.store_fd, id);
 	if (status == CMD_DONE)
 		status = show(cmd, &ledger, id, all_threads);
 	ledger_done(&ledger);
@@ -187,10 +194,11 @@ static int info_run(struct cmd *cmd)
 
 const struct command cmd_info = {
 	.name = "info",
-	.arguments = "[ID]",
+	.arguments = "[MATCH...]",
 	.summary = "tell all that is known of one crash",
-	.description = "ID is an id, the beginning of one, a pid, or 'last' (the default).",
+	.description = CHOICE_ONE,
 	.options = options,
 	.has_json = true,
+	.has_times = true,
 	.run = info_run,
 };

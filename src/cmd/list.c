@@ -2,41 +2,44 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include "cmd/cmd.h"
+#include "cmd/choose.h"
+#include "cmd/table.h"
 #include "core/record.h"
-#include "io/store.h"
 #include "policy/units.h"
 
 enum {
 	LETTER_NEW = 257,
-	LETTER_SIGNATURE,
+	LETTER_NO_LEGEND,
 };
 
 static const struct cmd_option options[] = {
-	{ 'S', "since", "TIME", "leave out crashes before TIME" },
-	{ 'U', "until", "TIME", "leave out crashes after TIME" },
-	{ 'p', "process", "NAME", "only crashes of this process" },
-	{ LETTER_SIGNATURE, "signature", "TEXT", "only signatures that contain TEXT" },
+	CHOICE_OPTIONS,
 	{ LETTER_NEW, "new", NULL, "only the first crash of each signature" },
 	{ 'n', NULL, "N", "the N newest only" },
 	{ '1', NULL, NULL, "the newest only" },
 	{ 'r', "reverse", NULL, "newest first" },
+	{ 'F', "field", "KEY", "print the value of this key of each record, nothing else" },
+	{ 'q', "quiet", NULL, "do not say that there is nothing" },
+	{ LETTER_NO_LEGEND, "no-legend", NULL, "no line of headings" },
+	CHOICE_NO_PAGER,
 	{ 0 },
 };
 
-struct filter {
-	int64_t since_ns;
-	int64_t until_ns;
-	const char *process;
-	const char *signature;
+struct listing {
+	struct choice choice;
+	const char *field;
 	bool new;
 	bool reverse;
+	bool quiet;
+	bool no_legend;
 	uint64_t newest; /* 0: all */
+	json_t *chosen; /* array, oldest first */
+	json_t *seen; /* kinds of crash, for --new */
 };
 
 static const char *const keys[] = {
@@ -64,30 +67,6 @@ static const char *text_of(const json_t *json, const char *key)
 	return json_string_value(json_object_get(json, key)) ?: "";
 }
 
-static void print_row(const json_t *json)
-{
-	char time[CMD_TIME_SIZE], size[UNITS_SIZE];
-	struct record record = RECORD_NULL;
-
-	if (record_from_json(json, &record) < 0)
-		return;
-	(void)printf("%-19s  %-22s %7" PRId64 " %6u %3d %6" PRIu64 "  %-6s %-8s%s %6s  %-16s %s\n",
-		     cmd_format_time(record.time_ns / NS_PER_SEC, time), record.id, record.pid,
-		     record.uid, record.signal, record.weight,
-		     record_decision_name(record.decision), capture_kind_name(record.capture),
-		     record.complete || record.capture == CAPTURE_NONE ? " " : "!",
-		     record.capture == CAPTURE_NONE ?
-			     "-" :
-			     units_format_bytes(record.stored_bytes, size),
-		     record.process, text_of(json, "signature"));
-}
-
-static void print_header(void)
-{
-	(void)printf("%-19s  %-22s %7s %6s %3s %6s  %-6s %-9s %6s  %-16s %s\n", "TIME", "ID", "PID",
-		     "UID", "SIG", "WEIGHT", "WHY", "CAPTURE", "SIZE", "PROCESS", "SIGNATURE");
-}
-
 /* ---- choosing ---- */
 
 /* Marks a signature as seen; was it for the first time? */
@@ -105,145 +84,226 @@ static bool first_of_its_kind(json_t *seen, const json_t *record)
 	return true;
 }
 
-static bool matches(const struct filter *filter, const json_t *record, bool first)
+static bool take_record(void *userdata, const char *id, const json_t *record)
 {
-	int64_t time_ns = json_integer_value(json_object_get(record, "time")) * NS_PER_SEC;
+	struct listing *listing = userdata;
 
-	return time_ns >= filter->since_ns && time_ns <= filter->until_ns &&
-	       (!filter->new || first) &&
-	       (!filter->process || strcmp(text_of(record, "process"), filter->process) == 0) &&
-	       (!filter->signature ||
-		strstr(text_of(record, "signature"), filter->signature) != NULL);
+	(void)id;
+	if (listing->new && !(first_of_its_kind(listing->seen, record) &&
+			      choice_matches(&listing->choice, record)))
+		return true;
+	(void)json_array_append(listing->chosen, (json_t *)record);
+	if (listing->newest > 0 && json_array_size(listing->chosen) > listing->newest)
+		(void)json_array_remove(listing->chosen, 0);
+	return true;
 }
 
-/* The records that are wanted, oldest first. New references in an array. */
-static json_t *choose(struct cmd *cmd, const struct filter *filter, int store_fd, char **ids,
-		      size_t n, int *status)
+/* What is the first of its kind is found among all, chosen or not. */
+static int choose(struct cmd *cmd, struct listing *listing, int store_fd)
 {
-	json_t *chosen = json_array(), *seen = json_object();
+	const struct choice all = CHOICE_ALL;
 
-	for (size_t i = 0; i < n; i++) {
-		json_t *record = cmd_read_record(store_fd, ids[i]);
+	return choice_each(cmd, listing->new ? &all : &listing->choice, store_fd, take_record,
+			   listing);
+}
 
-		if (!record) {
-			*status = cmd_failed(cmd, "record %s cannot be read: left out", ids[i]);
-			continue;
-		}
-		if (matches(filter, record, first_of_its_kind(seen, record)))
-			(void)json_array_append(chosen, record);
-		json_decref(record);
-	}
-	while (filter->newest > 0 && json_array_size(chosen) > filter->newest)
-		(void)json_array_remove(chosen, 0);
-	json_decref(seen);
-	return chosen;
+static const json_t *chosen_at(const struct listing *listing, size_t i)
+{
+	size_t n = json_array_size(listing->chosen);
+
+	return json_array_get(listing->chosen, listing->reverse ? n - 1 - i : i);
 }
 
 /* ---- telling ---- */
 
-static int print_rows(struct cmd *cmd, const struct filter *filter, const json_t *chosen)
-{
-	size_t n = json_array_size(chosen);
+enum {
+	COLUMN_CAPTURE = 7,
+};
 
-	if (n > 0)
-		print_header();
-	else
-		(void)fprintf(stderr, "no such crash has been recorded\n");
-	for (size_t i = 0; i < n; i++)
-		print_row(json_array_get(chosen, filter->reverse ? n - 1 - i : i));
-	return cmd_flush(cmd);
+/* A terminal of 80 places shows when, which, weight, what and who. */
+static const struct table_column columns[] = {
+	{ .name = "TIME", .min = 19 },
+	{ .name = "ID", .min = 22 },
+	{ .name = "PID", .right = true, .min = 7, .drop = 3 },
+	{ .name = "UID", .right = true, .min = 5, .drop = 6 },
+	{ .name = "SIG", .right = true, .drop = 1 },
+	{ .name = "WEIGHT", .right = true },
+	{ .name = "WHY", .min = 6, .drop = 5 },
+	{ .name = "CAPTURE", .min = 8, .drop = 2 },
+	{ .name = "SIZE", .right = true, .min = 6, .drop = 7 },
+	{ .name = "PROCESS", .min = 16, .elastic = true },
+	{ .name = "SIGNATURE", .elastic = true, .drop = 4 },
+};
+
+static int add_row(struct table *table, const json_t *json)
+{
+	char time[CMD_TIME_SIZE], size[UNITS_SIZE], pid[24], uid[16], signal[16], weight[24];
+	char capture[24];
+	struct record record = RECORD_NULL;
+	bool whole;
+
+	if (record_from_json(json, &record) < 0)
+		return 0;
+	whole = record.complete || record.capture == CAPTURE_NONE;
+	(void)snprintf(pid, sizeof(pid), "%" PRId64, record.pid);
+	(void)snprintf(uid, sizeof(uid), "%u", record.uid);
+	(void)snprintf(signal, sizeof(signal), "%d", record.signal);
+	(void)snprintf(weight, sizeof(weight), "%" PRIu64, record.weight);
+	(void)snprintf(capture, sizeof(capture), "%s%s", capture_kind_name(record.capture),
+		       whole ? "" : "!");
+	if (table_add(table,
+		      (const char *const[]){
+			      cmd_format_time(record.time_ns / NS_PER_SEC, time), record.id, pid,
+			      uid, signal, weight, record_decision_name(record.decision), capture,
+			      record.capture == CAPTURE_NONE ?
+				      "-" :
+				      units_format_bytes(record.stored_bytes, size),
+			      record.process, text_of(json, "signature") }) < 0)
+		return -ENOMEM;
+	if (record.capture == CAPTURE_NONE || !whole)
+		table_mark(table, COLUMN_CAPTURE, whole ? TABLE_GREY : TABLE_ALARM);
+	return 0;
 }
 
-static int print_array(struct cmd *cmd, const struct filter *filter, const json_t *chosen)
+static int print_rows(struct cmd *cmd, const struct listing *listing)
 {
-	size_t n = json_array_size(chosen);
+	size_t n = json_array_size(listing->chosen);
+	struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
+	struct screen screen = screen_of(stdout);
+	int r = table ? 0 : -ENOMEM;
+
+	if (n == 0 && !listing->quiet)
+		(void)fprintf(stderr, "no such crash has been recorded\n");
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = add_row(table, chosen_at(listing, i));
+	if (r == 0 && n > 0)
+		table_print(table, &screen, !listing->no_legend, stdout);
+	table_free(table);
+	return r < 0 ? cmd_failed(cmd, "out of memory") : cmd_flush(cmd);
+}
+
+static int print_array(struct cmd *cmd, const struct listing *listing)
+{
 	json_t *array = json_array();
 	int status;
 
-	for (size_t i = 0; i < n; i++)
-		(void)json_array_append_new(
-			array, brief_of(json_array_get(chosen, filter->reverse ? n - 1 - i : i)));
+	for (size_t i = 0; i < json_array_size(listing->chosen); i++)
+		(void)json_array_append_new(array, brief_of(chosen_at(listing, i)));
 	status = cmd_print_json(cmd, array);
 	json_decref(array);
 	return status;
 }
 
-static int list_records(struct cmd *cmd, const struct filter *filter, int store_fd)
+/* The names that coredumpctl users type for the same thing. */
+static const char *key_of(const char *field, char out[static 64])
 {
-	json_t *chosen;
-	int status = CMD_DONE, r;
-	char **ids;
-	size_t n;
+	if (strncmp(field, "COREDUMP_", 9) != 0)
+		return field;
+	(void)snprintf(out, 64, "%s", field + 9);
+	for (char *p = out; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (strcmp(out, "exe") == 0)
+		return "executable";
+	return strcmp(out, "timestamp") == 0 ? "time" : out;
+}
 
-	r = store_list(store_fd, &ids, &n);
-	if (r < 0)
-		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
-	chosen = choose(cmd, filter, store_fd, ids, n, &status);
-	store_free_ids(ids, n);
-	r = cmd->json ? print_array(cmd, filter, chosen) : print_rows(cmd, filter, chosen);
-	json_decref(chosen);
-	return r == CMD_DONE ? status : r;
+static int print_field(struct cmd *cmd, const struct listing *listing)
+{
+	char name[64];
+	const char *key = key_of(listing->field, name);
+
+	for (size_t i = 0; i < json_array_size(listing->chosen); i++) {
+		const json_t *value = json_object_get(chosen_at(listing, i), key);
+
+		if (json_is_string(value))
+			(void)puts(json_string_value(value));
+		else if (value && !json_is_null(value)) {
+			(void)json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+			(void)putchar('\n');
+		}
+	}
+	return cmd_flush(cmd);
+}
+
+static int tell(struct cmd *cmd, const struct listing *listing)
+{
+	if (listing->field)
+		return print_field(cmd, listing);
+	return cmd->json ? print_array(cmd, listing) : print_rows(cmd, listing);
 }
 
 /* ---- the command ---- */
 
-static int take_option(struct filter *filter, int letter)
+static int take_option(const struct cmd *cmd, struct listing *listing, int letter)
 {
-	int64_t now_s = time(NULL);
-	int r;
+	int r = choice_option(cmd, &listing->choice, letter);
 
+	if (r >= 0)
+		return r;
 	switch (letter) {
-	case 'S':
-		return cmd_parse_time(optarg, now_s, &filter->since_ns);
-	case 'U':
-		return cmd_parse_time(optarg, now_s, &filter->until_ns);
-	case 'p':
-		filter->process = optarg;
-		return 0;
-	case LETTER_SIGNATURE:
-		filter->signature = optarg;
-		return 0;
 	case LETTER_NEW:
-		filter->new = true;
-		return 0;
+		listing->new = true;
+		break;
+	case LETTER_NO_LEGEND:
+		listing->no_legend = true;
+		break;
+	case 'q':
+		listing->quiet = true;
+		break;
 	case 'r':
-		filter->reverse = true;
-		return 0;
+		listing->reverse = true;
+		break;
+	case 'F':
+		listing->field = optarg;
+		break;
 	case 'n':
-		r = units_parse_number(optarg, UINT32_MAX, &filter->newest);
-		return r == 0 && filter->newest == 0 ? -ERANGE : r;
+		r = units_parse_number(optarg, UINT32_MAX, &listing->newest);
+		return r < 0 || listing->newest == 0 ?
+			       cmd_bad_value(cmd, letter, r < 0 ? r : -ERANGE) :
+			       CMD_DONE;
 	default:
-		filter->newest = 1;
-		return 0;
+		listing->newest = 1;
+		break;
 	}
+	return CMD_DONE;
 }
 
 static int list_run(struct cmd *cmd)
 {
-	struct filter filter = { .since_ns = INT64_MIN, .until_ns = INT64_MAX };
+	struct listing listing = { .choice = CHOICE_ALL };
 	struct ledger ledger = LEDGER_NULL;
 	int status = CMD_DONE, letter;
 
-	while ((letter = cmd_option(cmd, &status)) > 0)
-		if (take_option(&filter, letter) < 0)
-			return cmd_usage_error(cmd, "-%c: bad value '%s'", letter, optarg);
+	while ((letter = cmd_option(cmd, &status)) > 0) {
+		status = take_option(cmd, &listing, letter);
+		if (status != CMD_DONE)
+			return status;
+	}
 	if (letter < 0)
 		return status;
-	if (optind < cmd->argc)
-		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
+	choice_take_words(cmd, &listing.choice);
 	status = cmd_open_ledger(cmd, &ledger);
+	listing.chosen = json_array();
+	listing.seen = json_object();
 	if (status == CMD_DONE)
-		status = list_records(cmd, &filter, ledger.store_fd);
+		status = choose(cmd, &listing, ledger.store_fd);
+	if (status == CMD_DONE)
+		status = tell(cmd, &listing);
+	json_decref(listing.chosen);
+	json_decref(listing.seen);
 	ledger_done(&ledger);
 	return status;
 }
 
 const struct command cmd_list = {
 	.name = "list",
-	.arguments = "",
+	.arguments = "[MATCH...]",
 	.summary = "list the crashes that were kept, oldest first",
-	.description = "A '!' behind CAPTURE marks a core that is not complete; info says why.",
+	.description =
+		"MATCH is an id or its beginning, a pid, a process or the path of an executable.\n"
+		"A '!' behind CAPTURE marks a core that is not complete; info says why.",
 	.options = options,
 	.has_json = true,
+	.has_times = true,
 	.run = list_run,
 };

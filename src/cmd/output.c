@@ -31,7 +31,7 @@ static void remove_on_signals(void)
 }
 
 /* Waits for the child that writes, and puts the file in its place if all went well. */
-static void finish(struct cmd *cmd, pid_t child, int fd, const char *path)
+static int finish(struct cmd *cmd, pid_t child, int fd, const char *path)
 {
 	int status;
 
@@ -39,22 +39,22 @@ static void finish(struct cmd *cmd, pid_t child, int fd, const char *path)
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) != CMD_DONE) {
 		(void)unlink(temp_path);
-		exit(WEXITSTATUS(status)); /* the child has said why */
+		return WEXITSTATUS(status); /* the child has said why */
 	}
 	if (!WIFEXITED(status) || fsync(fd) < 0 || rename(temp_path, path) < 0) {
-		(void)cmd_failed(cmd, "%s: %s", path,
-				 WIFEXITED(status) ? strerror(errno) : "the writer was killed");
+		status = cmd_failed(cmd, "%s: %s", path,
+				    WIFEXITED(status) ? strerror(errno) :
+							"the writer was killed");
 		(void)unlink(temp_path);
-		exit(CMD_FAILED);
+		return status;
 	}
-	exit(CMD_DONE);
+	return CMD_DONE;
 }
 
-static int open_temp(struct cmd *cmd, const char *path, struct output *output)
+static int make_temp(struct cmd *cmd, const char *path, struct output *output)
 {
 	const char *slash = strrchr(path, '/');
 	int directory = slash ? (int)(slash - path) + 1 : 0;
-	pid_t child;
 
 	if (snprintf(temp_path, sizeof(temp_path), "%.*s.corefold.XXXXXX", directory, path) >=
 	    (int)sizeof(temp_path))
@@ -63,16 +63,55 @@ static int open_temp(struct cmd *cmd, const char *path, struct output *output)
 	if (output->fd < 0)
 		return cmd_failed(cmd, "%s: %s", path, strerror(errno));
 	output->regular = true;
-	child = fork();
-	if (child < 0) {
-		(void)unlink(temp_path);
-		return cmd_failed(cmd, "cannot start a process: %s", strerror(errno));
-	}
-	if (child > 0) {
-		remove_on_signals();
-		finish(cmd, child, output->fd, path);
-	}
 	return CMD_DONE;
+}
+
+static pid_t fork_writer(struct cmd *cmd)
+{
+	pid_t child = fork();
+
+	if (child < 0) {
+		(void)cmd_failed(cmd, "cannot start a process: %s", strerror(errno));
+		(void)unlink(temp_path);
+	}
+	if (child > 0)
+		remove_on_signals();
+	return child;
+}
+
+int output_write(struct cmd *cmd, const char *path, output_writer *write, void *userdata)
+{
+	struct output output;
+	int status;
+	pid_t child;
+
+	status = make_temp(cmd, path, &output);
+	if (status != CMD_DONE)
+		return status;
+	(void)fflush(stdout); /* or both write what is buffered */
+	child = fork_writer(cmd);
+	if (child == 0) {
+		status = write(cmd, &output, userdata);
+		(void)fflush(stdout);
+		_exit(status);
+	}
+	status = child < 0 ? CMD_FAILED : finish(cmd, child, output.fd, path);
+	(void)close(output.fd);
+	return status;
+}
+
+static int open_temp(struct cmd *cmd, const char *path, struct output *output)
+{
+	int status;
+	pid_t child;
+
+	status = make_temp(cmd, path, output);
+	if (status != CMD_DONE)
+		return status;
+	child = fork_writer(cmd);
+	if (child > 0)
+		exit(finish(cmd, child, output->fd, path));
+	return child < 0 ? CMD_FAILED : CMD_DONE;
 }
 
 int output_open(struct cmd *cmd, const char *path, struct output *ret_output)

@@ -23,3 +23,10 @@ struct output {
  * written by a child of this process; its parent does not return.
  */
 int output_open(struct cmd *cmd, const char *path, struct output *ret_output);
+
+/*
+ * The same for one file of several: `write` runs in the child and returns an exit status,
+ * the parent puts the file in its place and goes on. Returns CMD_DONE or what went wrong.
+ */
+typedef int output_writer(struct cmd *cmd, const struct output *output, void *userdata);
+int output_write(struct cmd *cmd, const char *path, output_writer *write, void *userdata);

@@ -6,12 +6,14 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "cmd/cmd.h"
+#include "cmd/choose.h"
 #include "core/record.h"
 #include "io/clock.h"
 #include "io/store.h"
@@ -19,149 +21,267 @@
 #include "quota.h"
 
 enum {
-	LETTER_SIGNATURE = 257,
-	LETTER_OLDER,
+	LETTER_OLDER = 257,
+	LETTER_LARGER,
+	LETTER_DOWN_TO,
 	LETTER_CORES,
+	LETTER_UNREADABLE,
 };
 
 static const struct cmd_option options[] = {
 	{ 'n', "dry-run", NULL, "say what would go, remove nothing" },
 	{ LETTER_OLDER, "older-than", "SPAN", "records older than SPAN" },
-	{ 'p', "process", "NAME", "records of this process" },
-	{ LETTER_SIGNATURE, "signature", "TEXT", "records whose signature contains TEXT" },
+	{ LETTER_LARGER, "larger-than", "SIZE", "records whose stored core is larger than SIZE" },
+	{ LETTER_DOWN_TO, "down-to", "SIZE", "the oldest, until all cores take SIZE at most" },
+	CHOICE_OPTIONS,
+	{ LETTER_UNREADABLE, "unreadable", NULL, "records that cannot be read" },
 	{ LETTER_CORES, "cores-only", NULL, "remove the cores, leave the records" },
 	{ 0 },
 };
 
-struct choice {
+struct prune {
+	struct choice choice;
 	bool dry_run;
 	bool cores_only;
+	bool unreadable;
 	int64_t older_ns; /* -1: any age */
-	const char *process;
-	const char *signature;
+	uint64_t larger_bytes; /* 0: any size */
+	uint64_t down_to_bytes; /* UINT64_MAX: no limit */
+
+	int64_t now_ns;
+	uint64_t stored_bytes; /* by all cores that are there */
+	uint64_t freed_bytes;
+	uint64_t gone;
+	json_t *removed; /* with --json */
 };
 
-static int take_option(struct choice *choice, int letter)
+/* ---- one record ---- */
+
+static uint64_t file_bytes(int store_fd, const char *id, const char *suffix)
 {
-	switch (letter) {
-	case 'n':
-		choice->dry_run = true;
+	char name[STATE_ID_SIZE + 16];
+	struct stat st;
+
+	(void)snprintf(name, sizeof(name), "%.*s%s", STATE_ID_SIZE, id, suffix);
+	if (fstatat(store_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	case 'p':
-		choice->process = optarg;
-		return *optarg ? 0 : -EINVAL; /* empty would choose everything */
-	case LETTER_SIGNATURE:
-		choice->signature = optarg;
-		return *optarg ? 0 : -EINVAL;
-	case LETTER_OLDER:
-		return units_parse_span(optarg, &choice->older_ns);
-	default:
-		choice->cores_only = true;
-		return 0;
-	}
+	return (uint64_t)st.st_size;
 }
 
-static bool chosen(const struct choice *choice, const json_t *json, const struct record *record,
-		   int64_t now_ns)
-{
-	const char *signature = json_string_value(json_object_get(json, "signature")) ?: "";
-
-	return (choice->older_ns < 0 || now_ns - record->time_ns > choice->older_ns) &&
-	       (!choice->process || strcmp(record->process, choice->process) == 0) &&
-	       (!choice->signature || strstr(signature, choice->signature));
-}
-
-static void prune_one(const struct choice *choice, int store_fd, const struct record *record)
+/* What is told of a record that goes; `process` is "" where it cannot be read. */
+static void tell(struct prune *prune, const char *id, const char *process, uint64_t bytes,
+		 bool record)
 {
 	char size[UNITS_SIZE];
 
-	(void)printf("%s %s (%s, %s)\n", choice->dry_run ? "would remove" : "removed",
-		     record->id, record->process,
-		     units_format_bytes(record->stored_bytes, size));
-	if (choice->dry_run)
+	prune->gone++;
+	prune->freed_bytes += bytes;
+	if (prune->removed)
+		(void)json_array_append_new(prune->removed,
+					    json_pack("{s:s, s:s, s:I, s:b}", "id", id, "process",
+						      process, "core_bytes", (json_int_t)bytes,
+						      "record", record));
+	else
+		(void)printf("%s %s%s%s%s, %s\n", prune->dry_run ? "would remove" : "removed",
+			     record ? "" : "the core of ", id, *process ? " of " : "", process,
+			     bytes ? units_format_bytes(bytes, size) : "no core");
+}
+
+static void prune_one(struct prune *prune, int store_fd, const char *id, const char *process)
+{
+	uint64_t bytes = file_bytes(store_fd, id, STORE_CORE_SUFFIX);
+
+	if (prune->cores_only && bytes == 0)
 		return;
-	if (!choice->cores_only) /* first: a core without a record is litter, not a lie */
-		store_remove(store_fd, record->id, STORE_RECORD_SUFFIX);
-	store_remove(store_fd, record->id, STORE_CORE_SUFFIX);
+	prune->stored_bytes -= bytes < prune->stored_bytes ? bytes : prune->stored_bytes;
+	tell(prune, id, process, bytes, !prune->cores_only);
+	if (prune->dry_run)
+		return;
+	if (!prune->cores_only) /* first: a core without a record is litter, not a lie */
+		store_remove(store_fd, id, STORE_RECORD_SUFFIX);
+	store_remove(store_fd, id, STORE_CORE_SUFFIX);
 }
 
-static int prune_chosen(struct cmd *cmd, const struct choice *choice, int store_fd, char **ids,
-			size_t n)
+static bool chosen(const struct prune *prune, const json_t *json, const struct record *record,
+		   uint64_t bytes)
 {
-	struct clock_reading now;
-	int status = CMD_DONE;
-
-	if (clock_read(&now) < 0)
-		return cmd_failed(cmd, "cannot read the clock");
-	for (size_t i = 0; i < n; i++) {
-		struct record record = RECORD_NULL;
-		json_t *json = cmd_read_record(store_fd, ids[i]);
-
-		if (!json || record_from_json(json, &record) < 0)
-			status = cmd_failed(cmd, "record %s cannot be read: left alone", ids[i]);
-		else if (chosen(choice, json, &record, now.wall_ns))
-			prune_one(choice, store_fd, &record);
-		json_decref(json);
-	}
-	return cmd_flush(cmd) == CMD_DONE ? status : CMD_FAILED;
+	return (prune->older_ns < 0 || prune->now_ns - record->time_ns > prune->older_ns) &&
+	       (prune->larger_bytes == 0 || bytes > prune->larger_bytes) &&
+	       (prune->down_to_bytes == UINT64_MAX ||
+		(bytes > 0 && prune->stored_bytes > prune->down_to_bytes)) &&
+	       choice_matches(&prune->choice, json);
 }
 
-static int prune_limits(struct cmd *cmd, const struct choice *choice, int store_fd)
+static void look_at(struct cmd *cmd, struct prune *prune, int store_fd, const char *id)
 {
-	struct clock_reading now;
+	json_t *json = cmd_read_record(store_fd, id);
+	struct record record = RECORD_NULL;
 
-	if (choice->dry_run || choice->cores_only)
-		return cmd_usage_error(cmd, "--dry-run and --cores-only want a choice: "
-					    "--older-than, --process or --signature");
-	if (clock_read(&now) < 0)
-		return cmd_failed(cmd, "cannot read the clock");
-	(void)printf("removed %u beyond the limits of the configuration\n",
-		     quota_apply(store_fd, &cmd->config, now.wall_ns));
-	return cmd_flush(cmd);
+	if (!json && prune->unreadable)
+		prune_one(prune, store_fd, id, "");
+	else if (!json)
+		choice_unreadable(cmd, id);
+	else if (!prune->unreadable && record_from_json(json, &record) == 0 &&
+		 chosen(prune, json, &record, file_bytes(store_fd, id, STORE_CORE_SUFFIX)))
+		prune_one(prune, store_fd, id, record.process);
+	json_decref(json);
 }
 
-static int prune(struct cmd *cmd, const struct choice *choice, int store_fd)
+/* ---- what is chosen, or beyond the limits ---- */
+
+static int prune_chosen(struct cmd *cmd, struct prune *prune, int store_fd)
 {
 	char **ids;
 	size_t n;
 	int r;
 
-	if (choice->older_ns < 0 && !choice->process && !choice->signature)
-		return prune_limits(cmd, choice, store_fd);
 	r = store_list(store_fd, &ids, &n);
 	if (r < 0)
 		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
-	r = prune_chosen(cmd, choice, store_fd, ids, n);
+	for (size_t i = 0; i < n; i++)
+		prune->stored_bytes += file_bytes(store_fd, ids[i], STORE_CORE_SUFFIX);
+	for (size_t i = 0; i < n; i++)
+		look_at(cmd, prune, store_fd, ids[i]);
 	store_free_ids(ids, n);
-	return r;
+	return CMD_DONE;
+}
+
+struct beyond {
+	struct prune *prune;
+	int store_fd;
+};
+
+static void prune_beyond(void *userdata, const char *id, bool core, bool record)
+{
+	const struct beyond *beyond = userdata;
+	json_t *json = cmd_read_record(beyond->store_fd, id);
+	const char *process = json_string_value(json_object_get(json, "process")) ?: "";
+
+	tell(beyond->prune, id, process,
+	     core ? file_bytes(beyond->store_fd, id, STORE_CORE_SUFFIX) : 0, record);
+	json_decref(json);
+	if (beyond->prune->dry_run)
+		return;
+	if (record)
+		store_remove(beyond->store_fd, id, STORE_RECORD_SUFFIX);
+	if (core)
+		store_remove(beyond->store_fd, id, STORE_CORE_SUFFIX);
+}
+
+static bool has_choice(const struct prune *prune)
+{
+	return prune->older_ns >= 0 || prune->larger_bytes > 0 || prune->unreadable ||
+	       prune->down_to_bytes != UINT64_MAX || !choice_is_all(&prune->choice);
+}
+
+static int tell_all(struct cmd *cmd, const struct prune *prune)
+{
+	char size[UNITS_SIZE];
+	json_t *json;
+	int status;
+
+	if (!cmd->json) {
+		(void)printf("%s %" PRIu64 " %s, %s\n",
+			     prune->dry_run ? "would remove" : "removed", prune->gone,
+			     prune->cores_only ? "cores" : "records",
+			     units_format_bytes(prune->freed_bytes, size));
+		return cmd_flush(cmd);
+	}
+	json = json_pack("{s:b, s:I, s:I, s:O}", "dry_run", prune->dry_run, "count",
+			 (json_int_t)prune->gone, "freed_bytes", (json_int_t)prune->freed_bytes,
+			 "removed", prune->removed);
+	status = cmd_print_json(cmd, json);
+	json_decref(json);
+	return status;
+}
+
+static int prune_all(struct cmd *cmd, struct prune *prune, int store_fd)
+{
+	struct beyond beyond = { .prune = prune, .store_fd = store_fd };
+	struct clock_reading now;
+	int status = CMD_DONE;
+
+	if (clock_read(&now) < 0)
+		return cmd_failed(cmd, "cannot read the clock");
+	prune->now_ns = now.wall_ns;
+	prune->removed = cmd->json ? json_array() : NULL;
+	if (has_choice(prune))
+		status = prune_chosen(cmd, prune, store_fd);
+	else
+		(void)quota_each(store_fd, &cmd->config, now.wall_ns, prune_beyond, &beyond);
+	if (status == CMD_DONE)
+		status = tell_all(cmd, prune);
+	json_decref(prune->removed);
+	return status;
+}
+
+/* ---- the command ---- */
+
+static int take_option(const struct cmd *cmd, struct prune *prune, int letter)
+{
+	int r = choice_option(cmd, &prune->choice, letter);
+
+	if (r >= 0)
+		return r;
+	r = 0;
+	switch (letter) {
+	case 'n':
+		prune->dry_run = true;
+		break;
+	case LETTER_UNREADABLE:
+		prune->unreadable = true;
+		break;
+	case LETTER_OLDER:
+		r = units_parse_span(optarg, &prune->older_ns);
+		break;
+	case LETTER_LARGER:
+		r = units_parse_bytes(optarg, &prune->larger_bytes);
+		if (r == 0 && prune->larger_bytes == 0)
+			r = -ERANGE;
+		break;
+	case LETTER_DOWN_TO:
+		r = units_parse_bytes(optarg, &prune->down_to_bytes);
+		break;
+	default:
+		prune->cores_only = true;
+		break;
+	}
+	return r < 0 ? cmd_bad_value(cmd, letter, r) : CMD_DONE;
 }
 
 static int prune_run(struct cmd *cmd)
 {
-	struct choice choice = { .older_ns = -1 };
+	struct prune prune = { .choice = CHOICE_ALL,
+			       .older_ns = -1,
+			       .down_to_bytes = UINT64_MAX };
 	struct ledger ledger = LEDGER_NULL;
 	int status = CMD_DONE, letter;
 
-	while ((letter = cmd_option(cmd, &status)) > 0)
-		if (take_option(&choice, letter) < 0)
-			return cmd_usage_error(cmd, "'%s' is no value for that option", optarg);
+	while ((letter = cmd_option(cmd, &status)) > 0) {
+		status = take_option(cmd, &prune, letter);
+		if (status != CMD_DONE)
+			return status;
+	}
 	if (letter < 0)
 		return status;
-	if (optind < cmd->argc)
-		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
+	choice_take_words(cmd, &prune.choice);
+	if (prune.cores_only && !has_choice(&prune))
+		return cmd_usage_error(cmd, "--cores-only wants a choice: --older-than, --process, "
+					    "--signature and the like");
 	status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
-		status = prune(cmd, &choice, ledger.store_fd);
+		status = prune_all(cmd, &prune, ledger.store_fd);
 	ledger_done(&ledger);
 	return status;
 }
 
 const struct command cmd_prune = {
 	.name = "prune",
-	.arguments = "",
+	.arguments = "[MATCH...]",
 	.summary = "remove records and cores that are chosen, or beyond the limits",
 	.description = "All that is chosen must hold. Without a choice the limits of the\n"
 		       "configuration are applied. Counts and hours stay as they are.",
 	.options = options,
+	.has_json = true,
 	.run = prune_run,
 };

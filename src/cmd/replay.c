@@ -233,8 +233,7 @@ static int read_arguments(struct cmd *cmd, struct replay *replay)
 		else if (letter == LETTER_IMPORT)
 			replay->import = true;
 		else if (letter == LETTER_AT && cmd_parse_time(optarg, now_s, &at_ns) < 0)
-			return cmd_usage_error(cmd, "--at: '%s' is no time (see corefold(8), TIMES)",
-					       optarg);
+			return cmd_bad_value(cmd, letter, -EINVAL);
 		else if (letter == LETTER_AT)
 			have_at = true;
 		else if (add_file(cmd, replay, optarg, have_at ? &at_ns : NULL) != CMD_DONE)

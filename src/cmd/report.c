@@ -103,9 +103,12 @@ static int report_run(struct cmd *cmd)
 	struct ledger ledger = LEDGER_NULL;
 	int status = CMD_DONE, letter;
 
-	while ((letter = cmd_option(cmd, &status)) > 0)
-		if (take_option(&report, letter) < 0)
-			return cmd_usage_error(cmd, "-%c: bad value '%s'", letter, optarg);
+	while ((letter = cmd_option(cmd, &status)) > 0) {
+		int r = take_option(&report, letter);
+
+		if (r < 0)
+			return cmd_bad_value(cmd, letter, r);
+	}
 	if (letter < 0)
 		return status;
 	if (optind + 1 != cmd->argc || !cmd->argv[optind][0])

@@ -59,6 +59,7 @@ struct simulation {
 struct trace_event {
 	int64_t at_ns;
 	bool tick;
+	bool has_uid;
 	uint32_t uid;
 	char process[NAME_SIZE];
 	uint64_t signature;
@@ -153,12 +154,17 @@ static const char *parse_attribute(const char *word, struct trace_event *event)
 	uint64_t number;
 
 	if (strncmp(word, "uid=", 4) == 0) {
+		if (event->has_uid)
+			return "uid= may stand there once";
+		event->has_uid = true;
 		if (units_parse_number(word + 4, UINT32_MAX, &number) < 0)
 			return "uid= wants a number";
 		event->uid = (uint32_t)number;
 		return NULL;
 	}
 	if (strncmp(word, "signature=", 10) == 0) {
+		if (event->signature)
+			return "signature= may stand there once";
 		if (!word[10])
 			return "signature= wants a text";
 		event->signature = name_hash(word + 10, strlen(word + 10)) | 1;
@@ -258,10 +264,23 @@ static int open_and_play(struct cmd *cmd, struct simulation *sim, const char *pa
 
 /* ---- the command ---- */
 
+/* As the configuration: a window of no length is none. */
+static int take_span(int64_t *ret_ns)
+{
+	int64_t span;
+	int r;
+
+	r = units_parse_span(optarg, &span);
+	if (r == 0 && span == 0)
+		return -ERANGE;
+	if (r == 0)
+		*ret_ns = span;
+	return r;
+}
+
 static int take_option(struct simulation *sim, int letter)
 {
 	uint64_t number;
-	int64_t span;
 	int r = 0;
 
 	switch (letter) {
@@ -283,26 +302,13 @@ static int take_option(struct simulation *sim, int letter)
 			sim->limits.novel_per_window = (uint32_t)number;
 		return r;
 	case LETTER_AGE_OUT:
-		return units_parse_span(optarg, &sim->limits.age_out_ns);
+		return take_span(&sim->limits.age_out_ns);
 	case LETTER_INTERVAL:
-		r = units_parse_span(optarg, &span);
-		if (r == 0 && span == 0)
-			return -ERANGE;
-		if (r == 0)
-			sim->interval_ns = span;
-		return r;
+		return take_span(&sim->interval_ns);
 	default:
 		sim->limits.enabled = false;
 		return 0;
 	}
-}
-
-static const char *option_name(int letter)
-{
-	for (const struct cmd_option *o = options; o->letter; o++)
-		if (o->letter == letter)
-			return o->name;
-	return "";
 }
 
 /* With -C: the limits of that file. Without, the published ones, whatever this machine has. */
@@ -321,10 +327,12 @@ static int simulate_run(struct cmd *cmd)
 				  .interval_ns = 3600 * NS_PER_SEC };
 	int status = CMD_DONE, letter;
 
-	while ((letter = cmd_option(cmd, &status)) > 0)
-		if (take_option(&sim, letter) < 0)
-			return cmd_usage_error(cmd, "--%s: bad value '%s'", option_name(letter),
-					       optarg);
+	while ((letter = cmd_option(cmd, &status)) > 0) {
+		int r = take_option(&sim, letter);
+
+		if (r < 0)
+			return cmd_bad_value(cmd, letter, r);
+	}
 	if (letter < 0)
 		return status;
 	if (cmd->config_path) {

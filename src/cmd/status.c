@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <time.h>
 
 #include "cmd/cmd.h"
+#include "cmd/table.h"
 #include "policy/units.h"
 
 /* What is told of one process. */
@@ -83,17 +85,48 @@ static json_t *totals_json(const struct ledger *ledger)
 			 (json_int_t)(ledger->on_time_ns / 1000000));
 }
 
-static void print_row(const struct row *row)
+static const struct table_column columns[] = {
+	{ .name = "UID", .right = true, .min = 6 },
+	{ .name = "CRASHES", .right = true, .min = 7 },
+	{ .name = "FOLDED", .right = true, .min = 7, .drop = 3 },
+	{ .name = "KEPT", .right = true, .min = 7, .drop = 2 },
+	{ .name = "PENDING", .right = true, .min = 7, .drop = 1 },
+	{ .name = "IN-FLIGHT", .right = true, .drop = 4 },
+	{ .name = "THROTTLED UNTIL", .min = 19 },
+	{ .name = "PROCESS", .elastic = true },
+};
+
+#define NUMBER_SIZE 24
+
+static const char *number(uint64_t value, char out[static NUMBER_SIZE])
+{
+	(void)snprintf(out, NUMBER_SIZE, "%" PRIu64, value);
+	return out;
+}
+
+static int add_row(struct table *table, const struct row *row)
 {
 	const struct account *a = &row->slot.account;
-	char until[CMD_TIME_SIZE] = "-";
+	char until[CMD_TIME_SIZE] = "-", text[6][NUMBER_SIZE];
 
 	if (row->throttled)
 		(void)cmd_format_time(row->until_s, until);
-	(void)printf("%6u %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %9" PRIu64
-		     "  %-19s  %s\n",
-		     row->slot.uid, a->crashes, a->folded, a->kept_weight, a->throttle.pending,
-		     a->in_flight, until, row->slot.process);
+	return table_add(table, (const char *const[]){
+					number(row->slot.uid, text[0]), number(a->crashes, text[1]),
+					number(a->folded, text[2]), number(a->kept_weight, text[3]),
+					number(a->throttle.pending, text[4]),
+					number(a->in_flight, text[5]), until, row->slot.process });
+}
+
+static int add_totals(struct table *table, const struct totals *t)
+{
+	char text[5][NUMBER_SIZE];
+
+	return table_add(table, (const char *const[]){
+					"total", number(t->crashes, text[0]),
+					number(t->folded, text[1]), number(t->kept_weight, text[2]),
+					number(t->pending, text[3]), number(t->in_flight, text[4]),
+					"", "all processes" });
 }
 
 static void print_totals(const struct ledger *ledger)
@@ -102,9 +135,6 @@ static void print_totals(const struct ledger *ledger)
 	const struct hours *hours = &ledger->state->header.hours;
 	char uncovered[UNITS_SIZE];
 
-	(void)printf("%6s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %9" PRIu64
-		     "  all processes\n",
-		     "total", t->crashes, t->folded, t->kept_weight, t->pending, t->in_flight);
 	if (t->evicted)
 		(void)printf("%" PRIu64 " folded crashes of evicted processes wait for the next "
 			     "tick\n",
@@ -119,11 +149,9 @@ static void print_totals(const struct ledger *ledger)
 		     units_format_span(ledger->state->header.clock.uncovered_ns, uncovered));
 }
 
-static int each_row(struct cmd *cmd, struct ledger *ledger, json_t *processes)
+static int each_row(struct cmd *cmd, struct ledger *ledger, json_t *processes,
+		    struct table *table)
 {
-	if (!cmd->json)
-		(void)printf("%6s %8s %8s %8s %8s %9s  %-19s  %s\n", "UID", "CRASHES", "FOLDED",
-			     "KEPT", "PENDING", "IN-FLIGHT", "THROTTLED UNTIL", "PROCESS");
 	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
 		struct row row;
 		int r;
@@ -136,26 +164,43 @@ static int each_row(struct cmd *cmd, struct ledger *ledger, json_t *processes)
 					       "'corefold tick' rebuilds it",
 					  i);
 		fill_row(ledger, &row);
-		if (cmd->json)
-			(void)json_array_append_new(processes, row_json(&row));
-		else
-			print_row(&row);
+		r = table ? add_row(table, &row) :
+			    json_array_append_new(processes, row_json(&row));
+		if (r < 0)
+			return cmd_failed(cmd, "out of memory");
 	}
 	return CMD_DONE;
 }
 
-static int show(struct cmd *cmd, struct ledger *ledger)
+static int show_json(struct cmd *cmd, struct ledger *ledger)
 {
 	json_t *json = totals_json(ledger), *processes = json_array();
-	int status = each_row(cmd, ledger, processes);
+	int status = each_row(cmd, ledger, processes, NULL);
 
 	(void)json_object_set_new(json, "processes", processes);
 	(void)json_object_set_new(json, "hours", hours_json(&ledger->state->header));
-	if (status == CMD_DONE && cmd->json)
+	if (status == CMD_DONE)
 		status = cmd_print_json(cmd, json);
-	else if (status == CMD_DONE)
-		print_totals(ledger);
 	json_decref(json);
+	return status;
+}
+
+static int show_text(struct cmd *cmd, struct ledger *ledger)
+{
+	struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
+	struct screen screen = screen_of(stdout);
+	int status = CMD_DONE;
+
+	if (!table)
+		return cmd_failed(cmd, "out of memory");
+	status = each_row(cmd, ledger, NULL, table);
+	if (status == CMD_DONE && add_totals(table, &ledger->state->header.totals) < 0)
+		status = cmd_failed(cmd, "out of memory");
+	if (status == CMD_DONE) {
+		table_print(table, &screen, true, stdout);
+		print_totals(ledger);
+	}
+	table_free(table);
 	return status;
 }
 
@@ -172,7 +217,7 @@ static int status_run(struct cmd *cmd)
 	if (status == CMD_DONE)
 		status = cmd_lock_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
-		status = show(cmd, &ledger);
+		status = cmd->json ? show_json(cmd, &ledger) : show_text(cmd, &ledger);
 	ledger_done(&ledger);
 	return status == CMD_DONE ? cmd_flush(cmd) : status;
 }
@@ -184,5 +229,6 @@ const struct command cmd_status = {
 	.description = "The ledger: crashes = kept + pending + in flight + evicted, where kept is "
 		       "the weight of the records.",
 	.has_json = true,
+	.has_times = true,
 	.run = status_run,
 };

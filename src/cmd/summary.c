@@ -17,10 +17,7 @@
 #include "summary/summary.h"
 
 enum {
-	LETTER_SINCE = 257,
-	LETTER_UNTIL,
-	LETTER_FORMAT,
-	LETTER_OUTPUT,
+	LETTER_FORMAT = 257,
 };
 
 enum format {
@@ -31,10 +28,10 @@ enum format {
 };
 
 static const struct cmd_option options[] = {
-	{ LETTER_SINCE, "since", "TIME", "leave out what happened before TIME" },
-	{ LETTER_UNTIL, "until", "TIME", "leave out what happened at TIME or later" },
+	{ 'S', "since", "TIME", "leave out what happened before TIME" },
+	{ 'U', "until", "TIME", "leave out what happened at TIME or later" },
 	{ LETTER_FORMAT, "format", "FORMAT", "text (default), json, prometheus or html" },
-	{ LETTER_OUTPUT, "output", "FILE", "write to FILE instead of standard output" },
+	{ 'o', "output", "FILE", "write to FILE instead of standard output" },
 	{ 'q', "quiet", NULL, "print nothing when nothing is new (for cron)" },
 	{ 0 },
 };
@@ -64,11 +61,11 @@ static int take_option(struct request_options *o, int letter)
 	int64_t now_s = time(NULL);
 
 	switch (letter) {
-	case LETTER_SINCE:
+	case 'S':
 		return cmd_parse_time(optarg, now_s, &o->window.since_ns);
-	case LETTER_UNTIL:
+	case 'U':
 		return cmd_parse_time(optarg, now_s, &o->window.until_ns);
-	case LETTER_OUTPUT:
+	case 'o':
 		o->output = optarg;
 		return 0;
 	case 'q':
@@ -101,10 +98,10 @@ static int gather(struct cmd *cmd, struct ledger *ledger, struct summary *summar
 	return CMD_DONE;
 }
 
-static int write_json(const struct summary *summary, FILE *out)
+static int write_json(const struct cmd *cmd, const struct summary *summary, FILE *out)
 {
 	json_t *json = summary_json(summary);
-	int r = json ? json_dumpf(json, out, JSON_INDENT(1)) : -1;
+	int r = json ? json_dumpf(json, out, cmd->json_short ? JSON_COMPACT : JSON_INDENT(1)) : -1;
 
 	(void)fputc('\n', out);
 	json_decref(json);
@@ -124,7 +121,7 @@ static int write_out(struct cmd *cmd, const struct summary *summary, enum format
 		summary_text(summary, out);
 		break;
 	case FORMAT_JSON:
-		r = write_json(summary, out);
+		r = write_json(cmd, summary, out);
 		break;
 	case FORMAT_PROMETHEUS:
 		r = summary_prometheus(summary, ledger->dir_fd, false, out);
@@ -169,10 +166,7 @@ static int summary_run(struct cmd *cmd)
 
 	while ((letter = cmd_option(cmd, &status)) > 0)
 		if (take_option(&o, letter) < 0)
-			return cmd_usage_error(cmd, "'%s' is no %s", optarg,
-					       letter == LETTER_FORMAT ?
-						       "format (text, json, prometheus, html)" :
-						       "time (see corefold(8), TIMES)");
+			return cmd_bad_value(cmd, letter, -EINVAL);
 	if (letter < 0)
 		return status;
 	if (optind < cmd->argc)
@@ -190,5 +184,6 @@ const struct command cmd_summary = {
 	.summary = "report what crashed, how often, and the crash-free hours",
 	.options = options,
 	.has_json = true,
+	.has_times = true,
 	.run = summary_run,
 };

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "cmd/choose.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/record.h"
+#include "io/store.h"
+#include "policy/units.h"
+
+static const char *text_of(const json_t *record, const char *key)
+{
+	return json_string_value(json_object_get(record, key)) ?: "";
+}
+
+/* ---- one record ---- */
+
+json_t *cmd_read_record(int store_fd, const char *id)
+{
+	struct record checked;
+	const char *capture;
+	json_t *record;
+
+	if (store_read_record(store_fd, id, &record) < 0)
+		return NULL;
+	if (record_from_json(record, &checked) < 0) {
+		json_decref(record);
+		return NULL;
+	}
+	capture = json_string_value(json_object_get(record, "capture"));
+	if (capture && strcmp(capture, "none") != 0 &&
+	    store_has(store_fd, id, STORE_CORE_SUFFIX) == 0) {
+		(void)json_object_set_new(record, "capture", json_string("none"));
+		(void)json_object_set_new(record, "capture_reason",
+					  json_string("the core was removed to make room"));
+		(void)json_object_set_new(record, "stored_bytes", json_integer(0));
+		(void)json_object_set_new(record, "complete", json_false());
+	}
+	return record;
+}
+
+/* By its process, the kernel's name for it, or the path of its executable. */
+static bool is_named(const json_t *record, const char *text)
+{
+	return strcmp(text_of(record, "process"), text) == 0 ||
+	       strcmp(text_of(record, "comm"), text) == 0 ||
+	       strcmp(text_of(record, "executable"), text) == 0;
+}
+
+/* ---- the one that a person means ---- */
+
+static bool pid_matches(int store_fd, const char *id, int64_t pid)
+{
+	json_t *record;
+	bool matches;
+
+	if (store_read_record(store_fd, id, &record) < 0)
+		return false;
+	matches = json_integer_value(json_object_get(record, "pid")) == pid;
+	json_decref(record);
+	return matches;
+}
+
+/* The newest with that pid, for fingers used to coredumpctl. */
+static const char *find_pid(int store_fd, char **ids, size_t n, const char *text)
+{
+	uint64_t pid;
+
+	if (units_parse_number(text, INT32_MAX, &pid) < 0)
+		return NULL;
+	for (size_t i = n; i > 0; i--)
+		if (pid_matches(store_fd, ids[i - 1], (int64_t)pid))
+			return ids[i - 1];
+	return NULL;
+}
+
+/* The newest of that process, or of the executable with that path. */
+static const char *find_named(int store_fd, char **ids, size_t n, const char *text)
+{
+	for (size_t i = n; i > 0; i--) {
+		json_t *record = cmd_read_record(store_fd, ids[i - 1]);
+		bool found = record && is_named(record, text);
+
+		json_decref(record);
+		if (found)
+			return ids[i - 1];
+	}
+	return NULL;
+}
+
+static int find_among(struct cmd *cmd, int store_fd, char **ids, size_t n, const char *text,
+		      char ret_id[static STATE_ID_SIZE])
+{
+	const char *found = NULL;
+	size_t matches = 0;
+
+	if (n == 0)
+		return cmd_failed(cmd, "no crash has been recorded yet");
+	if (!text || strcmp(text, "last") == 0)
+		found = ids[n - 1];
+	for (size_t i = 0; text && !found && i < n; i++)
+		if (strcmp(ids[i], text) == 0)
+			found = ids[i];
+	for (size_t i = 0; text && !found && i < n; i++)
+		matches += strncmp(ids[i], text, strlen(text)) == 0;
+	if (matches > 1)
+		return cmd_failed(cmd, "%zu records begin with '%s': give more of the id", matches,
+				  text);
+	for (size_t i = 0; matches == 1 && !found && i < n; i++)
+		if (strncmp(ids[i], text, strlen(text)) == 0)
+			found = ids[i];
+	if (!found)
+		found = find_pid(store_fd, ids, n, text);
+	if (!found)
+		found = find_named(store_fd, ids, n, text);
+	if (!found)
+		return cmd_failed(cmd, "no record '%s': 'corefold list' shows what there is", text);
+	(void)snprintf(ret_id, STATE_ID_SIZE, "%s", found);
+	return CMD_DONE;
+}
+
+int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
+		char ret_id[static STATE_ID_SIZE])
+{
+	char **ids;
+	size_t n;
+	int r;
+
+	if (text && !*text)
+		return cmd_usage_error(cmd, "an empty id names nothing");
+	r = store_list(store_fd, &ids, &n);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
+	r = find_among(cmd, store_fd, ids, n, text, ret_id);
+	store_free_ids(ids, n);
+	return r;
+}
+
+/* ---- a choice ---- */
+
+int choice_option(const struct cmd *cmd, struct choice *choice, int letter)
+{
+	int64_t now_s = time(NULL);
+	int r = 0;
+
+	switch (letter) {
+	case 'S':
+		r = cmd_parse_time(optarg, now_s, &choice->since_ns);
+		break;
+	case 'U':
+		r = cmd_parse_time(optarg, now_s, &choice->until_ns);
+		break;
+	case 'p':
+		choice->process = optarg;
+		r = *optarg ? 0 : -EINVAL; /* empty would choose what has no name: nothing */
+		break;
+	case CHOICE_LETTER_SIGNATURE:
+		choice->signature = optarg;
+		r = *optarg ? 0 : -EINVAL; /* empty would choose everything */
+		break;
+	case CHOICE_LETTER_NO_PAGER:
+		break;
+	default:
+		return -1;
+	}
+	return r < 0 ? cmd_bad_value(cmd, letter, r) : CMD_DONE;
+}
+
+void choice_take_words(const struct cmd *cmd, struct choice *choice)
+{
+	choice->word = cmd->argv + optind;
+	choice->words = cmd->argc - optind;
+}
+
+static bool has_filter(const struct choice *choice)
+{
+	return choice->since_ns != INT64_MIN || choice->until_ns != INT64_MAX ||
+	       choice->process || choice->signature;
+}
+
+bool choice_is_all(const struct choice *choice)
+{
+	return !has_filter(choice) && choice->words == 0;
+}
+
+static bool word_matches(const json_t *record, const char *word)
+{
+	uint64_t pid;
+
+	if (!*word)
+		return false;
+	if (strncmp(text_of(record, "id"), word, strlen(word)) == 0)
+		return true;
+	if (units_parse_number(word, INT32_MAX, &pid) == 0 &&
+	    json_integer_value(json_object_get(record, "pid")) == (json_int_t)pid)
+		return true;
+	return is_named(record, word);
+}
+
+static bool any_word_matches(const struct choice *choice, const json_t *record)
+{
+	for (int i = 0; i < choice->words; i++)
+		if (word_matches(record, choice->word[i]))
+			return true;
+	return choice->words == 0;
+}
+
+bool choice_matches(const struct choice *choice, const json_t *record)
+{
+	struct record fields;
+
+	if (record_from_json(record, &fields) < 0)
+		return false;
+	return fields.time_ns >= choice->since_ns && fields.time_ns <= choice->until_ns &&
+	       (!choice->process || strcmp(fields.process, choice->process) == 0) &&
+	       (!choice->signature || strstr(text_of(record, "signature"), choice->signature)) &&
+	       any_word_matches(choice, record);
+}
+
+void choice_unreadable(struct cmd *cmd, const char *id)
+{
+	(void)cmd_failed(cmd, "record %s cannot be read and is left out: 'corefold prune "
+			      "--unreadable' removes such records",
+			 id);
+}
+
+int choice_each(struct cmd *cmd, const struct choice *choice, int store_fd,
+		choice_each_fn *each, void *userdata)
+{
+	bool more = true;
+	char **ids;
+	size_t n;
+	int r;
+
+	r = store_list(store_fd, &ids, &n);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
+	for (size_t i = 0; more && i < n; i++) {
+		json_t *record = cmd_read_record(store_fd, ids[i]);
+
+		if (!record)
+			choice_unreadable(cmd, ids[i]);
+		else if (choice_matches(choice, record))
+			more = each(userdata, ids[i], record);
+		json_decref(record);
+	}
+	store_free_ids(ids, n);
+	return CMD_DONE;
+}
+
+static bool remember_id(void *userdata, const char *id, const json_t *record)
+{
+	(void)record;
+	(void)snprintf(userdata, STATE_ID_SIZE, "%s", id);
+	return true;
+}
+
+int choice_find(struct cmd *cmd, const struct choice *choice, int store_fd,
+		char ret_id[static STATE_ID_SIZE])
+{
+	int status;
+
+	if (!has_filter(choice) && choice->words <= 1)
+		return cmd_find_id(cmd, store_fd, choice->words ? choice->word[0] : NULL, ret_id);
+	ret_id[0] = '\0';
+	status = choice_each(cmd, choice, store_fd, remember_id, ret_id);
+	if (status == CMD_DONE && !ret_id[0])
+		return cmd_failed(cmd, "no crash matches: 'corefold list' shows what there is");
+	return status;
+}

@@ -1,0 +1,140 @@
+#!/bin/bash
+# shellcheck disable=SC2154 # lib.sh sets or reads these variables
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Looking at crashes and removing them, in the words of coredumpctl(1): what is chosen,
+# how it looks on a terminal and elsewhere, dump --all, prune.
+# shellcheck source=tests/pipe/lib.sh
+. "$(dirname "$0")/lib.sh" || exit 1
+pipe_setup "$0" "$@"
+
+long=$(printf 'n%.0s' {1..60})
+day=1700000000 # 2023-11-14 22:13:20 UTC
+export TZ=Etc/GMT-3
+number=0
+# crash NAME [MEGABYTES]: one record, 1000 s behind the last
+crash() {
+	"$VICTIMS/victim-mkcore" -n "$1" -u "$(id -u)" -m "${2:-0}" >"$base/core" || die 'mkcore'
+	cf replay --import --at "@$((day + 1000 * number++))" "$base/core" >/dev/null || die 'replay'
+}
+new_state '[Store]' 'MaxAge=5000w'
+crash alpha
+crash beta 2
+crash alpha
+crash "$long"
+crash gamma 1
+
+ids() { cf list --json "$@" | jq -r '[.[].process[0:5]] | join(" ")'; }
+
+is 'all of them' "$(ids)" 'alpha beta alpha nnnnn gamma'
+is 'by process' "$(ids alpha)" 'alpha alpha'
+is 'by several' "$(ids alpha gamma)" 'alpha alpha gamma'
+is 'by -p' "$(ids -p beta)" beta
+is 'since' "$(ids -S "@$((day + 2000))")" 'alpha nnnnn gamma'
+is 'until, in local time' "$(ids -U '2023-11-15 01:30:00')" 'alpha beta'
+is 'until, in UTC' "$(ids --until 2023-11-14T22:30:00Z)" 'alpha beta'
+is 'the newest two, backwards' "$(ids -r -n 2)" 'gamma nnnnn'
+is 'the newest' "$(ids -1)" gamma
+is 'the newest of those that match' "$(ids -1 alpha beta)" alpha
+first=$(cf list --json | jq -r '.[0].id')
+is 'by the beginning of an id' "$(ids "${first%?}")" 'alpha'
+pid=$(cf list --json | jq -r '.[0].pid')
+is 'by pid' "$(cf list --json "$pid" | jq 'length > 0')" true
+is 'info of the newest that matches' "$(cf info --json alpha | jq .time)" $((day + 2000))
+is 'info within a time' "$(cf info --json -U "@$((day + 1500))" | jq -r .process)" beta
+is 'a field' "$(cf list -F process alpha)" $'alpha\nalpha'
+is 'a field by its name in coredumpctl' "$(cf list -F COREDUMP_SIGNAL -1)" "$(cf list -1 --json | jq '.[0].signal')"
+is 'json, short' "$(cf list --json=short | wc -l)" 1
+holds 'json, pretty' test "$(cf list --json=pretty | wc -l)" -gt 20
+is 'json, off' "$(cf list --json=off | head -1 | cut -c1-4)" TIME
+is 'no legend' "$(cf list --no-legend --no-pager | wc -l)" 5
+try 0 0 'quiet' list -C "$conf" -q nosuch
+try 0 1 'not quiet' list -C "$conf" nosuch
+matches 'local time' "$(cf list -1)" '2023-11-15 02:20:00 '
+matches '--utc' "$(cf list -1 --utc)" '2023-11-14 23:20:00Z '
+matches '--utc of info' "$(cf info --utc gamma)" 'Time: 2023-11-14 23:20:00Z'
+is 'what --utc shows can be given back' "$(ids -S '2023-11-14 23:20:00Z')" gamma
+matches 'in full where no terminal is' "$(cf list)" "$long"
+is 'no colours there' "$(cf list | grep -c $'\033')" 0
+
+# ---- on a terminal ----
+
+if command -v script >/dev/null && TERM=xterm script -qec true /dev/null >/dev/null 2>&1; then
+	# on COLUMNS VARIABLE=VALUE... COMMAND
+	screen() {
+		local columns=$1
+		shift
+		script -qec "stty cols $columns 2>/dev/null; env -u COLUMNS -u NO_COLOR -u LC_ALL -u LC_CTYPE \
+			TERM=xterm LANG=C.UTF-8 $* " /dev/null </dev/null | tr -d '\r'
+	}
+	widest() { sed "s/\x1b\[[0-9;]*m//g" | LC_ALL=C.UTF-8 wc -L; }
+	for columns in 80 100 120; do
+		screen $columns "'$COREFOLD' list -C '$conf'" >"$base/screen"
+		holds "list fits $columns columns" test "$(widest <"$base/screen")" -le $columns
+		is '... a line is a line' "$(wc -l <"$base/screen")" 6
+		matches '... when, weight and who stay' "$(head -1 "$base/screen")" 'TIME.*ID.*WEIGHT.*PROCESS'
+		matches '... the long name is cut' "$(cat "$base/screen")" 'nnnn…'
+	done
+	screen 300 "'$COREFOLD' list -C '$conf'" >"$base/screen"
+	matches 'on a wide one nothing is cut' "$(cat "$base/screen")" "$long"
+	holds 'status fits, too' test "$(screen 80 "'$COREFOLD' status -C '$conf'" | head -6 | widest)" -le 80
+	matches 'colours on a terminal' "$(screen 80 "'$COREFOLD' list -C '$conf'")" $'\033\\[4m'
+	is 'NO_COLOR' "$(screen 80 "NO_COLOR=1 '$COREFOLD' list -C '$conf'" | grep -c $'\033')" 0
+	is 'a dumb terminal' "$(screen 80 "TERM=dumb '$COREFOLD' list -C '$conf'" | grep -c $'\033')" 0
+	matches 'no Unicode without UTF-8' "$(screen 80 "LANG=C '$COREFOLD' list -C '$conf'")" 'nnn\.\.\.'
+	screen 80 "'$COREFOLD' dump -C '$conf'; echo status \$?" >"$base/screen"
+	matches 'no core on a terminal' "$(cat "$base/screen")" 'terminal: use -o FILE'
+	matches '... which is wrong usage' "$(cat "$base/screen")" 'status 2'
+else
+	echo '# no terminal to be had: script(1) is missing'
+fi
+
+# ---- dump --all ----
+
+is 'dump --all tells what it wrote' "$(cf dump --all -o cores | wc -l)" 5
+"$VICTIMS/victim-mkcore" -n gamma -u "$(id -u)" -m 1 >"$base/core"
+holds '... and each is the core' cmp "$base/core" "cores/$(cf list -1 --json | jq -r '.[0].id').core"
+is '... to a directory of the caller' "$(stat -c %a cores)" 700
+is 'dump --all of a process, since' "$(cf dump --all -o some -S "@$((day + 1))" alpha | wc -l)" 1
+is '... nothing else' "$(find some -mindepth 1 | wc -l)" 1
+sparse=$(stat -c '%b %s' "cores/$(cf list -p beta --json | jq -r '.[0].id').core")
+holds 'holes are holes' test "${sparse% *}" -le $((${sparse#* } / 512 + 16))
+
+# ---- a record that cannot be read ----
+
+echo '{' >"$state/cores/$first.json"
+try 0 1 'list goes on without it' list -C "$conf" --json
+matches '... and names it' "$err" "$first cannot be read.*prune --unreadable"
+is '... the others are there' "$(jq length <"$base/out")" 4
+try 0 0 'summary, too' summary -C "$conf"
+matches '... and counts it' "$out" '1 records? could not be read'
+try 1 1 'info of it fails' info -C "$conf" "$first"
+try 0 0 'prune --unreadable' prune -C "$conf" --unreadable
+matches '... removes it' "$out" "removed $first"
+try 0 0 'and all is well' list -C "$conf"
+
+# ---- prune ----
+
+gone() { cf prune --json --dry-run "$@" | jq -r '[.removed[].process[0:5]] | join(" ")'; }
+is 'older than' "$(gone --older-than "$(($(date +%s) - day - 1500))s")" 'beta'
+is 'larger than' "$(gone --larger-than 1)" 'beta alpha nnnnn gamma'
+is 'larger than most' "$(gone --larger-than 1G)" ''
+sizes=$(cf list --json | jq '[.[].stored_bytes]')
+is 'down to what the newest two take' "$(gone --down-to "$(jq '.[-1] + .[-2]' <<<"$sizes")")" 'beta alpha'
+is 'down to, of one process' "$(gone --down-to 0 alpha)" alpha
+is 'until' "$(gone -U "@$((day + 2500))")" 'beta alpha'
+is 'nothing beyond the limits' "$(gone)" ''
+is 'a dry run removes nothing' "$(cf list --json | jq length)" 4
+is 'what it says is freed' "$(cf prune -n --json gamma | jq .freed_bytes)" "$(jq '.[-1]' <<<"$sizes")"
+is 'the cores only' "$(cf prune --cores-only gamma | tail -1 | cut -d, -f1)" 'removed 1 cores'
+is '... leaves the record' "$(cf list --json gamma | jq -r '.[0].capture')" none
+is '... and there is nothing more to remove' "$(cf prune --cores-only gamma | tail -1 | cut -d, -f1)" 'removed 0 cores'
+is 'a line for each, and one for all' "$(cf prune alpha beta | wc -l)" 3
+is 'gone' "$(ids)" 'nnnnn gamma'
+is 'counts stay' "$(cf status --json | jq .crashes)" 5
+write_config '[Store]' 'MaxAge=1h'
+is 'beyond the limits, dry' "$(gone | wc -w)" 0
+touch -d '3 days ago' "$state"/cores/*.json
+is 'beyond the limits, dry' "$(gone | wc -w)" 2
+cf prune >/dev/null
+is 'beyond the limits' "$(ids)" ''
+finish
