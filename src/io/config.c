@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -14,6 +15,7 @@
 
 #include "io/cleanup.h"
 #include "io/dir.h"
+#include "io/fulls.h"
 #include "policy/units.h"
 
 #define CONFIG_FILE_MAX (64 * 1024)
@@ -57,7 +59,7 @@ static const struct key keys[] = {
 	KEY("Capture", "Buffer", VALUE_BYTES, buffer_bytes, 1 << 20, INT64_MAX),
 	KEY("Capture", "MaxCaptures", VALUE_U32, max_captures, 1, 256),
 	KEY("Capture", "ThreadStack", VALUE_BYTES, thread_stack_bytes, 4096, 1 << 30),
-	KEY("Capture", "FullPerSignature", VALUE_U32, full_per_signature, 0, UINT32_MAX),
+	KEY("Capture", "FullPerSignature", VALUE_U32, full_per_signature, 0, FULLS_IDS),
 	KEY("Capture", "HonorRlimit", VALUE_BOOL, honor_rlimit, 0, 0),
 	KEY("Capture", "RecordArgv", VALUE_BOOL, record_argv, 0, 0),
 	KEY("Store", "Directory", VALUE_PATH, directory, 0, PATH_MAX),
@@ -199,6 +201,19 @@ static void complain(struct reading *reading, const char *what, const char *name
 		reading->complain(reading->userdata, where, text);
 }
 
+/* Bounds with units would have to be spelled in them; the manual page has those. */
+static void complain_range(struct reading *reading, const struct key *key, const char *value)
+{
+	char text[100];
+
+	if (key->type == VALUE_U32)
+		(void)snprintf(text, sizeof(text), "%.40s (%" PRIu64 " to %" PRIu64 ")", value,
+			       key->min, key->max);
+	else
+		(void)snprintf(text, sizeof(text), "%s", value);
+	complain(reading, "value out of range:", key->name, text);
+}
+
 static int take_value(void *userdata, const char *section, const char *name, const char *value)
 {
 	struct reading *reading = userdata;
@@ -214,7 +229,7 @@ static int take_value(void *userdata, const char *section, const char *name, con
 			continue;
 		r = parse_value(&keys[i], value, reading->config);
 		if (r == -ERANGE)
-			complain(reading, "value out of range:", name, value);
+			complain_range(reading, &keys[i], value);
 		else if (r < 0)
 			complain(reading, "bad value:", name, value);
 		return 1;

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define FULLS_FILE "fulls"
-/* Remembered for each kind; a limit beyond it is never reached. */
+/* Remembered for each kind, and so the largest limit. */
 #define FULLS_IDS 16u
 
 /*
