@@ -46,12 +46,13 @@ struct dump {
 static int copy_core(struct cmd *cmd, struct corefile *core, const struct output *out)
 {
 	struct export_result result;
+	uint64_t stored_at;
 	int r;
 
 	r = export_run(core, out->fd, out->regular, &result);
 	if (r < 0)
 		return cmd_failed(cmd, "cannot write the core: %s", strerror(-r));
-	if (result.damaged)
+	if (result.damaged || corefile_damage(core, &stored_at))
 		return cmd_failed(cmd, "the stored core is damaged at byte %llu",
 				  (unsigned long long)result.bytes);
 	return CMD_DONE;

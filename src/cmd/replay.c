@@ -143,12 +143,14 @@ static int decide(struct cmd *cmd, struct ledger *ledger, struct replay *replay,
 	struct crash crash = CRASH_NULL;
 	const struct elfcore *core;
 	const void *head;
+	char why[COREFILE_ERROR_SIZE];
 	size_t head_bytes;
 	int r, status;
 
 	r = corefile_head(file, &core, &head, &head_bytes);
 	if (r != 0)
-		return cmd_failed(cmd, "%s: %s", saved->path, elfcore_strerror(r));
+		return cmd_failed(cmd, "%s: %s", saved->path,
+				  corefile_strerror(file, r, why));
 	crash.config = &cmd->config;
 	crash.ledger = ledger;
 	crash.replayed = true;

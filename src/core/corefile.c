@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,6 +36,8 @@ struct corefile {
 	struct member_place *member; /* NULL: fd holds the plain bytes */
 	size_t members;
 	size_t cached; /* index, or SIZE_MAX */
+	bool damaged; /* compressed bytes that cannot be used were seen, ... */
+	uint64_t damaged_at; /* ... first there in fd */
 	unsigned char *plain;
 	unsigned char *stored;
 
@@ -63,6 +66,13 @@ static ssize_t read_full(int fd, void *bytes, size_t n, uint64_t at)
 		done += (size_t)got;
 	}
 	return (ssize_t)done;
+}
+
+static void note_damage(struct corefile *file, uint64_t stored_at)
+{
+	if (!file->damaged)
+		file->damaged_at = stored_at;
+	file->damaged = true;
 }
 
 /* ---- opening ---- */
@@ -99,8 +109,10 @@ static int index_members(struct corefile *file, uint64_t file_bytes)
 		r = member_read_size(header, (size_t)n, &place.size);
 		if (r == MEMBER_E_FOREIGN && file->members == 0)
 			return r;
-		if (r != 0 || place.stored_at + place.size.stored_bytes > file_bytes)
+		if (r != 0 || place.stored_at + place.size.stored_bytes > file_bytes) {
+			note_damage(file, place.stored_at);
 			break;
+		}
 		r = add_member(file, &room, &place);
 		if (r < 0)
 			return r;
@@ -110,7 +122,15 @@ static int index_members(struct corefile *file, uint64_t file_bytes)
 	return file->members > 0 ? 0 : MEMBER_E_FOREIGN;
 }
 
-static int copy_gzip(gzFile gz, int to_fd, uint64_t *ret_bytes)
+static int gzerror_number(gzFile gz)
+{
+	int number = Z_OK;
+
+	(void)gzerror(gz, &number);
+	return number;
+}
+
+static int copy_gzip(struct corefile *file, gzFile gz, int to_fd)
 {
 	_cleanup_free_ unsigned char *buffer = malloc(MEMBER_PLAIN);
 	uint64_t total = 0;
@@ -121,14 +141,17 @@ static int copy_gzip(gzFile gz, int to_fd, uint64_t *ret_bytes)
 		int n = gzread(gz, buffer, MEMBER_PLAIN);
 		int r;
 
+		/* What came before damage stays usable. */
+		if (n < 0 || (n == 0 && gzerror_number(gz) != Z_OK))
+			note_damage(file, (uint64_t)gzoffset(gz));
 		if (n <= 0)
-			break; /* the end, or damage: what came before it stays usable */
+			break;
 		r = dir_write_all(to_fd, buffer, (size_t)n);
 		if (r < 0)
 			return r;
 		total += (uint64_t)n;
 	}
-	*ret_bytes = total;
+	file->size = total;
 	return 0;
 }
 
@@ -152,7 +175,7 @@ static int unpack_foreign(struct corefile *file)
 		(void)close(in);
 		return -ENOMEM;
 	}
-	r = copy_gzip(gz, out, &file->size);
+	r = copy_gzip(file, gz, out);
 	(void)gzclose_r(gz);
 	if (r < 0)
 		return r;
@@ -288,6 +311,8 @@ static int load_member(struct corefile *file, size_t index)
 	r = unpack_member(file, index, file->stored, file->plain);
 	if (r == 0)
 		file->cached = index;
+	else
+		note_damage(file, file->member[index].stored_at);
 	return r;
 }
 
@@ -380,12 +405,32 @@ int corefile_head(struct corefile *file, const struct elfcore **ret_core,
 		if (r == 0)
 			r = sort_segments(file);
 	}
+	if (file->damaged && (r > 0 || r == -EIO))
+		return COREFILE_E_DAMAGED;
 	if (r != 0)
 		return r;
 	*ret_core = &file->core;
 	*ret_head = file->head;
 	*ret_head_bytes = file->head_bytes;
 	return 0;
+}
+
+bool corefile_damage(const struct corefile *file, uint64_t *ret_stored_at)
+{
+	if (file->damaged)
+		*ret_stored_at = file->damaged_at;
+	return file->damaged;
+}
+
+const char *corefile_strerror(const struct corefile *file, int r,
+			      char text[static COREFILE_ERROR_SIZE])
+{
+	if (r != COREFILE_E_DAMAGED)
+		return elfcore_strerror(r);
+	(void)snprintf(text, COREFILE_ERROR_SIZE,
+		       "damaged: the compressed data at offset %" PRIu64 " cannot be unpacked",
+		       file->damaged_at);
+	return text;
 }
 
 /* The segment at or before the address; NULL when all begin behind it. */

@@ -11,6 +11,7 @@
  * where a core of ours says that they are true (LAYOUT_ZEROS_BEHIND in core/layout.h).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -44,9 +45,23 @@ ssize_t corefile_read(struct corefile *file, void *bytes, size_t n, uint64_t off
 ssize_t corefile_read_block(const struct corefile *file, size_t index, void *scratch,
 			    void *block, uint64_t *ret_offset);
 
-/* Reads and parses the head. The result is owned by the file. 0, ELFCORE_E_* or -errno. */
+/*
+ * Reads and parses the head. The result is owned by the file. 0, ELFCORE_E_*, -errno, or
+ * COREFILE_E_DAMAGED where compressed data it lies in cannot be unpacked.
+ */
 int corefile_head(struct corefile *file, const struct elfcore **ret_core,
 		  const void **ret_head, size_t *ret_head_bytes);
+
+#define COREFILE_ERROR_SIZE 96u
+const char *corefile_strerror(const struct corefile *file, int r,
+			      char text[static COREFILE_ERROR_SIZE]);
+
+/*
+ * Has the file compressed data that cannot be unpacked, or does it end inside them? Then
+ * where (in the file). Known of what was read; of a cut or broken chain of members from the
+ * start.
+ */
+bool corefile_damage(const struct corefile *file, uint64_t *ret_stored_at);
 
 /* Reads n bytes of the process's memory, all or nothing: 0, COREFILE_E_* or -errno. */
 int corefile_memory(struct corefile *file, uint64_t address, void *bytes, size_t n);

@@ -49,6 +49,20 @@ cf dump last >"$base/dumped"
 holds 'dump gives back every byte' cmp "$base/large" "$base/dumped"
 cf dump last -o "$base/dumped"
 holds 'dump -o, too' cmp "$base/large" "$base/dumped"
+stored=$state/cores/$(cf list --json | jq -r '.[-1].id').core.gz
+cp "$stored" "$base/whole.gz"
+holds 'gzip takes the stored core' gzip -t "$stored"
+size=$(stat -c %s "$base/whole.gz")
+for at in 20 100 $((size - 4)); do
+	cp "$base/whole.gz" "$stored"
+	printf '\xa5' | dd of="$stored" bs=1 seek=$at conv=notrunc status=none
+	fails "a changed byte at $at is no core" cf dump last -o "$base/x" 2>"$base/err"
+	matches '... and it is said' "$(cat "$base/err")" '^corefold: .*damaged'
+done
+head -c $((size - 10)) "$base/whole.gz" >"$stored"
+fails 'nor is one whose end is missing' cf dump last -o "$base/x" 2>"$base/err"
+matches '... and it is said' "$(cat "$base/err")" '^corefold: .*damaged'
+cp "$base/whole.gz" "$stored"
 for ((i = 0; i < 40; i++)); do handle "$base/core" -F; done
 is 'a loop is folded' "$(cf list --json | jq -c '[.[] | select(.process == "worker").weight]')" \
 	'[1,1,1,1,1,1,1,1,10,10,10]'

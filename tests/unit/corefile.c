@@ -227,7 +227,8 @@ static void check_cut(const struct elfbuild *build, const char *image, size_t by
 				ck_assert_int_eq(byte[15], elfbuild_byte(address + 15));
 		}
 	} else {
-		ck_assert(r == ELFCORE_E_SHORT || r == ELFCORE_E_NOT_CORE);
+		ck_assert(r == ELFCORE_E_SHORT || r == ELFCORE_E_NOT_CORE ||
+			  r == COREFILE_E_DAMAGED);
 	}
 	corefile_free(file);
 }
@@ -253,20 +254,86 @@ START_TEST(test_cut)
 }
 END_TEST
 
+static void flip(int fd, uint64_t at)
+{
+	unsigned char byte = 0;
+
+	ck_assert_int_eq(pread(fd, &byte, 1, (off_t)at), 1);
+	byte ^= 0x10;
+	ck_assert_int_eq(pwrite(fd, &byte, 1, (off_t)at), 1);
+}
+
+/* Which of the forms, and the flipped bit: in the first member's data, in its length. */
+static const struct {
+	const char *claim;
+	int form;
+	uint64_t at;
+	int result;
+	uint64_t damaged_at;
+} flips[] = {
+	{ "a bit of the data the head is in", OWN, 100, COREFILE_E_DAMAGED, 0 },
+	{ "another tool's gzip, the same", FOREIGN, 100, COREFILE_E_DAMAGED, UINT64_MAX },
+};
+
+START_TEST(test_flipped_bit)
+{
+	struct elfbuild build = build_core();
+	int fd = core_fd(&build, flips[_i].form);
+	struct corefile *file = NULL;
+	const struct elfcore *core;
+	const void *head;
+	char text[COREFILE_ERROR_SIZE];
+	uint64_t at;
+	size_t n;
+	int r;
+
+	flip(fd, flips[_i].at);
+	ck_assert_int_eq(corefile_open(fd, &file), 0);
+	r = corefile_head(file, &core, &head, &n);
+	claim_int_eq(flips[_i].claim, r, flips[_i].result);
+	ck_assert(corefile_damage(file, &at));
+	if (flips[_i].damaged_at != UINT64_MAX)
+		claim_int_eq(flips[_i].claim, at, flips[_i].damaged_at);
+	ck_assert_ptr_nonnull(strstr(corefile_strerror(file, r, text), "cannot be unpacked"));
+	corefile_free(file);
+	elfbuild_done(&build);
+}
+END_TEST
+
+/* The chain of members is broken: what is behind is not silently missing. */
+START_TEST(test_broken_chain)
+{
+	struct elfbuild build = build_core();
+	int fd = core_fd(&build, OWN);
+	unsigned char header[MEMBER_HEADER];
+	struct corefile *file = NULL;
+	struct member_size size;
+	uint64_t at = 0;
+
+	ck_assert_int_eq(pread(fd, header, sizeof(header), 0), (ssize_t)sizeof(header));
+	ck_assert_int_eq(member_read_size(header, sizeof(header), &size), 0);
+	flip(fd, size.stored_bytes + 1);
+	ck_assert_int_eq(corefile_open(fd, &file), 0);
+	ck_assert_uint_eq(corefile_size(file), size.plain_bytes);
+	ck_assert(corefile_damage(file, &at));
+	ck_assert_uint_eq(at, size.stored_bytes);
+	corefile_free(file);
+	elfbuild_done(&build);
+}
+END_TEST
+
 START_TEST(test_damaged_member)
 {
 	struct elfbuild build = build_core();
 	struct corefile *file = NULL;
-	unsigned char bytes[8192], byte = 0;
+	unsigned char bytes[8192];
 	int fd = core_fd(&build, OWN);
 	struct member_size size;
 	unsigned char header[MEMBER_HEADER];
 
 	ck_assert_int_eq(pread(fd, header, sizeof(header), 0), (ssize_t)sizeof(header));
 	ck_assert_int_eq(member_read_size(header, sizeof(header), &size), 0);
-	ck_assert_int_eq(pread(fd, &byte, 1, size.stored_bytes + 5000), 1);
-	byte ^= 0x10;
-	ck_assert_int_eq(pwrite(fd, &byte, 1, size.stored_bytes + 5000), 1);
+	flip(fd, size.stored_bytes + 5000);
 	ck_assert_int_eq(corefile_open(fd, &file), 0);
 	ck_assert_uint_eq(corefile_size(file), build.n);
 	ck_assert_int_eq(corefile_read(file, bytes, 8192, MEMBER_PLAIN), -EIO);
@@ -288,9 +355,9 @@ static const struct {
 	{ "text", "hello", 5, ELFCORE_E_SHORT },
 	{ "long text", "0123456789012345678901234567890123456789012345678901234567890123", 64,
 	  ELFCORE_E_NOT_CORE },
-	{ "the magic of gzip alone", "\x1f\x8b", 2, ELFCORE_E_SHORT },
+	{ "the magic of gzip alone", "\x1f\x8b", 2, COREFILE_E_DAMAGED },
 	{ "a gzip that is none", "\x1f\x8b\x08\0\0\0\0\0\0\0\xff\xff\xff\xff", 14,
-	  ELFCORE_E_SHORT },
+	  COREFILE_E_DAMAGED },
 };
 
 START_TEST(test_no_core)
@@ -333,6 +400,8 @@ int main(void)
 	tcase_add_test(file, test_top_of_memory);
 	tcase_add_loop_test(file, test_cut, 0, ROWS(forms));
 	tcase_add_test(file, test_damaged_member);
+	tcase_add_loop_test(file, test_flipped_bit, 0, sizeof(flips) / sizeof(*flips));
+	tcase_add_test(file, test_broken_chain);
 	tcase_add_loop_test(file, test_no_core, 0, ROWS(others));
 	tcase_add_test(file, test_no_file);
 	return unit_main(suite);
