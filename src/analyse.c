@@ -54,13 +54,24 @@ uint64_t analyse_hash(const struct crash *crash)
 
 /* ---- the signature ---- */
 
+static json_t *take(const json_t *object, const char *key)
+{
+	return json_incref(json_object_get(object, key));
+}
+
 /* What the answer tells goes into the record; the head's own facts stay. */
 static void take_answer(struct record *record, const json_t *answer)
 {
-	record_set(record, "threads", json_incref(json_object_get(answer, "threads")));
-	record_set(record, "modules", json_incref(json_object_get(answer, "modules")));
-	record_set(record, "abort_message",
-		   json_incref(json_object_get(answer, "abort_message")));
+	const json_t *signal = json_object_get(answer, "signal");
+
+	record_set(record, "threads", take(answer, "threads"));
+	record_set(record, "modules", take(answer, "modules"));
+	record_set(record, "abort_message", take(answer, "abort_message"));
+	record_set(record, "exception", take(answer, "exception"));
+	record_set(record, "stack_overflow", take(answer, "stack_overflow"));
+	record_set(record, "build_id", take(answer, "executable_build_id"));
+	record_set(record, "points_at", take(signal, "points_at"));
+	record_set(record, "unwind_complete", take(answer, "complete"));
 }
 
 static void take_signature(struct crash *crash, const json_t *answer)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 #include "analyse.h"
 #include "core/corefile.h"
+#include "core/signals.h"
 #include "handover.h"
 #include "hook.h"
 #include "io/cleanup.h"
@@ -216,12 +218,16 @@ static void describe_core(struct crash *crash)
 	const struct elfcore *core = &crash->core;
 	struct record *record = &crash->record;
 	const char *executable = executable_of_core(core);
+	const char *code_name = signals_code_name(core->signal, core->si_code);
 	char address[24];
 
 	if (core->threads > 0 && record->tid == 0)
 		record->tid = core->thread[0].tid;
 	record_set(record, "si_code", json_integer(core->si_code));
-	if (core->fault_address || core->si_code > 0) {
+	if (code_name)
+		record_set(record, "si_code_name", json_string(code_name));
+	/* SI_KERNEL comes with an address of 0, which is none: nobody read the null page. */
+	if (signals_has_address(core->signal, core->si_code) && core->si_code != SI_KERNEL) {
 		(void)snprintf(address, sizeof(address), "0x%" PRIx64, core->fault_address);
 		record_set(record, "fault_address", json_string(address));
 	}

@@ -13,8 +13,15 @@ static const struct cmd_option options[] = {
 	CHOICE_OPTIONS,
 	{ '1', NULL, NULL, "the newest of those that match, as without it" },
 	{ 't', "threads", NULL, "the frames of all threads, not only of the one that crashed" },
+	{ 'm', "modules", NULL, "all modules, not only those in the frames" },
 	CHOICE_NO_PAGER,
 	{ 0 },
+};
+
+/* How much of it. */
+struct detail {
+	bool threads; /* of all of them, not only of the one that crashed */
+	bool modules; /* also those in no frame of it */
 };
 
 static const char *text_of(const json_t *json, const char *key)
@@ -100,19 +107,105 @@ static void print_thread(const json_t *thread, bool crashed)
 		print_frame(i, frame);
 }
 
-static void print_where(const json_t *json, bool all_threads)
+static void print_threads(const json_t *json, bool all)
 {
 	const json_t *threads = json_object_get(json, "threads"), *thread;
 	size_t n = json_array_size(threads), i;
 
-	print_text("Signature", json, "signature");
-	print_text("Message", json, "abort_message");
-	print_text("Not unwound", json, "unwind_error");
 	json_array_foreach(threads, i, thread)
-		if (i == 0 || all_threads)
+		if (i == 0 || all)
 			print_thread(thread, i == 0);
-	if (n > 1 && !all_threads)
+	if (n > 1 && !all)
 		(void)printf("%14s  and %zu more threads: --threads shows them\n", "", n - 1);
+	if (json_is_false(json_object_get(json, "unwind_complete")))
+		(void)printf("%14s  not all of them could be unwound in time\n", "");
+}
+
+static bool in_frames(const json_t *module, const json_t *frames)
+{
+	const json_t *frame;
+	size_t i;
+
+	json_array_foreach(frames, i, frame)
+		if (strcmp(text_of(frame, "module"), text_of(module, "name")) == 0)
+			return true;
+	return false;
+}
+
+static void print_modules(const json_t *json, bool all)
+{
+	const json_t *modules = json_object_get(json, "modules"), *module;
+	const json_t *crashed = json_array_get(json_object_get(json, "threads"), 0);
+	const json_t *frames = json_object_get(crashed, "frames");
+	size_t i, hidden = 0;
+
+	json_array_foreach(modules, i, module) {
+		const char *build_id = text_of(module, "build_id");
+
+		if (!all && !in_frames(module, frames))
+			hidden++;
+		else
+			(void)printf("%14s: %s, %s%s\n", "Module", text_of(module, "name"),
+				     build_id[0] ? "build-id " : "no build-id", build_id);
+	}
+	if (hidden > 0)
+		(void)printf("%14s  and %zu more modules: --modules shows them\n", "", hidden);
+}
+
+static void print_exception(const json_t *json)
+{
+	const json_t *exception = json_object_get(json, "exception");
+	const char *message = text_of(exception, "message");
+
+	if (exception)
+		(void)printf("%14s: %s%s%s\n", "Exception", text_of(exception, "type"),
+			     message[0] ? ": " : "", message);
+}
+
+static void print_signature(const json_t *json)
+{
+	const json_t *all = json_object_get(json, "signatures");
+
+	if (!text_of(json, "signature")[0])
+		return;
+	(void)printf("%14s: %s%s%s\n", "Signature", text_of(json, "signature"),
+		     strcmp(text_of(all, "confidence"), "low") == 0 ?
+			     ", low confidence: few frames could be resolved" :
+			     "",
+		     strcmp(text_of(all, "class"), "sent") == 0 ?
+			     ", sent by another process" :
+			     "");
+}
+
+static void print_where(const json_t *json, const struct detail *detail)
+{
+	print_signature(json);
+	print_text("Message", json, "abort_message");
+	print_exception(json);
+	print_text("Not unwound", json, "unwind_error");
+	print_threads(json, detail->threads);
+	print_modules(json, detail->modules);
+}
+
+/* "11 (SIGSEGV: SEGV_MAPERR) at 0x10 (null page)" */
+static void print_signal(const json_t *json, const struct record *record)
+{
+	const char *code = text_of(json, "si_code_name"), *at = text_of(json, "fault_address");
+	const char *what = text_of(json, "points_at");
+
+	if (!record->signal)
+		return;
+	(void)printf("%14s: %d (%s%s%s)%s%s", "Signal", record->signal,
+		     text_of(json, "signal_name"), code[0] ? ": " : "", code,
+		     at[0] ? " at " : "", at);
+	if (at[0] && what[0])
+		(void)printf(" (%s)", what);
+	if (json_is_true(json_object_get(json, "stack_overflow")))
+		(void)printf(", the stack overflowed");
+	if (json_is_integer(json_object_get(json, "sender_pid")))
+		(void)printf(", sent by pid %" JSON_INTEGER_FORMAT,
+			     json_integer_value(json_object_get(json, "sender_pid")));
+	(void)printf("\n");
 }
 
 static void print_record(const json_t *json, const struct record *record)
@@ -127,12 +220,9 @@ static void print_record(const json_t *json, const struct record *record)
 		(void)printf("%14s: %" PRId64 " (thread %" PRId64 "), uid %u, gid %u\n", "PID",
 			     record->pid, record->tid, record->uid, record->gid);
 	print_text("Executable", json, "executable");
+	print_text("Build-id", json, "build_id");
 	print_argv(json);
-	if (record->signal)
-		(void)printf("%14s: %d (%s)%s%s\n", "Signal", record->signal,
-			     text_of(json, "signal_name"),
-			     text_of(json, "fault_address")[0] ? " at " : "",
-			     text_of(json, "fault_address"));
+	print_signal(json, record);
 	print_text("Unit", json, "unit");
 	print_text("Container", json, "container_id");
 	print_text("Reported", json, "reported");
@@ -148,7 +238,8 @@ static void print_record(const json_t *json, const struct record *record)
 	print_text("Dump", json, "dump_error");
 }
 
-static int show(struct cmd *cmd, const struct ledger *ledger, const char *id, bool all_threads)
+static int show(struct cmd *cmd, const struct ledger *ledger, const char *id,
+		const struct detail *detail)
 {
 	struct record record = RECORD_NULL;
 	json_t *json = cmd_read_record(ledger->store_fd, id);
@@ -160,7 +251,7 @@ static int show(struct cmd *cmd, const struct ledger *ledger, const char *id, bo
 		status = cmd_print_json(cmd, json);
 	else {
 		print_record(json, &record);
-		print_where(json, all_threads);
+		print_where(json, detail);
 	}
 	json_decref(json);
 	return status == CMD_DONE ? cmd_flush(cmd) : status;
@@ -171,14 +262,15 @@ static int info_run(struct cmd *cmd)
 	struct choice choice = CHOICE_ALL;
 	struct ledger ledger = LEDGER_NULL;
 	char id[STATE_ID_SIZE];
-	bool all_threads = false;
+	struct detail detail = { 0 };
 	int status = CMD_DONE, letter;
 
 	while ((letter = cmd_option(cmd, &status)) > 0) {
 		status = choice_option(cmd, &choice, letter);
 		if (status > 0)
 			return status;
-		all_threads |= letter == 't';
+		detail.threads |= letter == 't';
+		detail.modules |= letter == 'm';
 	}
 	if (letter < 0)
 		return status;
@@ -187,7 +279,7 @@ static int info_run(struct cmd *cmd)
 	if (status == CMD_DONE)
 		status = choice_find(cmd, &choice, ledger.store_fd, id);
 	if (status == CMD_DONE)
-		status = show(cmd, &ledger, id, all_threads);
+		status = show(cmd, &ledger, id, &detail);
 	ledger_done(&ledger);
 	return status;
 }

@@ -3,11 +3,11 @@
 #include "core/record.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
+#include "core/signals.h"
 #include "policy/units.h"
 
 static const char *const decision_names[] = { "keep", "novel", "folded" };
@@ -64,14 +64,10 @@ static void set_times(json_t *object, const struct record *record)
 
 static void set_signal(json_t *object, int signal)
 {
-	const char *name = sigabbrev_np(signal);
-	char text[32];
+	char text[SIGNALS_NAME_SIZE];
 
+	signals_name(signal, text);
 	set_integer(object, "signal", signal);
-	if (name)
-		(void)snprintf(text, sizeof(text), "SIG%s", name);
-	else
-		(void)snprintf(text, sizeof(text), "signal %d", signal);
 	set_text(object, "signal_name", text);
 }
 

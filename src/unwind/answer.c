@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/signals.h"
 #include "io/cleanup.h"
 #include "policy/name.h"
 #include "unwind/demangle.h"
@@ -107,9 +108,9 @@ static json_t *make_frame(struct answer *a, const struct walk_frame *frame)
 	if (frame->is_call)
 		set(a, object, "call", json_true());
 	if (frame->trampoline) {
-		char name[16];
+		char name[SIGNALS_NAME_SIZE];
 
-		facts_signal_name(frame->signal, name);
+		signals_name(frame->signal, name);
 		set(a, object, "signal", json_string(frame->signal ? name : "unknown"));
 		set(a, object, "si_code", json_integer(frame->si_code));
 	}
@@ -138,14 +139,14 @@ static bool overflowed(const struct answer *a, const struct walk *walk)
 {
 	const struct elfcore *core = a->process->core;
 
-	if (facts_has_address(core->signal, core->si_code))
+	if (signals_has_address(core->signal, core->si_code))
 		return core->signal != SIGFPE &&
 		       facts_stack_overflow(a->process->space, core->fault_address,
 					    walk->frame[0].sp);
 	for (size_t i = 0; i + 1 < walk->kept; i++) {
 		const struct walk_frame *f = &walk->frame[i];
 
-		if (f->trampoline && facts_has_address(f->signal, f->si_code))
+		if (f->trampoline && signals_has_address(f->signal, f->si_code))
 			return facts_stack_overflow(a->process->space, f->address,
 						    f[1].sp);
 	}
@@ -232,19 +233,19 @@ static json_t *make_signal(struct answer *a)
 	const struct elfcore *core = a->process->core;
 	json_t *object = json_object();
 	struct registers r = { 0 };
-	char text[FACTS_TEXT], name[16];
+	char text[FACTS_TEXT], name[SIGNALS_NAME_SIZE];
 	const char *code;
 
-	facts_signal_name(core->signal, name);
+	signals_name(core->signal, name);
 	set(a, object, "number", json_integer(core->signal));
 	set(a, object, "name", json_string(name));
 	set(a, object, "code", json_integer(core->si_code));
-	code = facts_code_name(core->signal, core->si_code);
+	code = signals_code_name(core->signal, core->si_code);
 	if (code)
 		set(a, object, "code_name", json_string(code));
 	if (core->si_code <= 0)
 		set(a, object, "sender_pid", json_integer(core->sender_pid));
-	if (!facts_has_address(core->signal, core->si_code))
+	if (!signals_has_address(core->signal, core->si_code))
 		return object;
 	if (core->threads > 0 && registers_read(core, &core->thread[0], &r) != 0)
 		r = (struct registers){ 0 };

@@ -12,14 +12,6 @@
 #define FACTS_TEXT 192
 #define FACTS_MESSAGE 1024
 
-/* "SIGSEGV", "SIGRTMIN+3". */
-void facts_signal_name(int signal, char text[static 16]);
-/* "SEGV_MAPERR", "SI_USER", NULL when there is no name. */
-const char *facts_code_name(int signal, int si_code);
-
-/* Does the kernel give a fault address for this signal? */
-bool facts_has_address(int signal, int si_code);
-
 /* What lies at an address: "null page", "stack guard", "unmapped", "libc.so.6 (r-x)". */
 void facts_address(const struct walk_process *process, uint64_t address, uint64_t sp,
 		   char text[static FACTS_TEXT]);

@@ -242,6 +242,8 @@ int main(int argc, char **argv)
 		call((void (*)(void))0x123456789abcUL);
 	} else if (strcmp(how, "datacall") == 0) {
 		call((void (*)(void))(uintptr_t)&sink);
+	} else if (strcmp(how, "wild") == 0) {
+		sink = *(volatile int *)0x4141414141414141UL; /* no address the processor takes */
 	} else if (strcmp(how, "generated") == 0) {
 		in_generated_code();
 	} else if (strcmp(how, "smash") == 0) {
