@@ -32,8 +32,8 @@ _corefold()
 		words="$(_corefold_commands "$program") --help --version"
 	elif [[ $word == -* ]]; then
 		words=$(_corefold_options "$program" "$command")
-	elif [[ $command == info || $command == dump ]] &&
-		[[ ${COMP_WORDS[COMP_CWORD - 1]} != -[oC] && ${COMP_WORDS[COMP_CWORD - 1]} != '=' ]]; then
+	elif [[ $command == info || $command == dump || $command == debug ]] &&
+		[[ ${COMP_WORDS[COMP_CWORD - 1]} != -[oCA] && ${COMP_WORDS[COMP_CWORD - 1]} != '=' ]]; then
 		words=$(_corefold_ids "$program")
 	fi
 	if [[ -n $words ]]; then

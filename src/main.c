@@ -16,6 +16,12 @@ static int print_overview(FILE *out)
 	return fflush(out) == 0 ? CMD_DONE : CMD_FAILED;
 }
 
+static bool goes_by(const struct command *command, const char *name)
+{
+	return strcmp(name, command->name) == 0 ||
+	       (command->alias && strcmp(name, command->alias) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -33,7 +39,7 @@ int main(int argc, char **argv)
 		struct cmd cmd = { .command = cmd_table[i], .argc = argc - 1, .argv = argv + 1 };
 		char name[32];
 
-		if (strcmp(argv[1], cmd_table[i]->name) != 0)
+		if (!goes_by(cmd_table[i], argv[1]))
 			continue;
 		(void)snprintf(name, sizeof(name), "corefold %s", argv[1]);
 		argv[1] = name; /* getopt begins its messages with it */

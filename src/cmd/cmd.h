@@ -32,6 +32,7 @@ struct cmd;
 
 struct command {
 	const char *name;
+	const char *alias; /* another name, as coredumpctl has it, or NULL */
 	const char *arguments; /* as shown behind the name */
 	const char *summary; /* one line */
 	const char *description; /* more lines for --help, or NULL */
@@ -56,8 +57,8 @@ struct cmd {
 	bool config_read; /* once is enough: its mistakes are told while reading */
 };
 
-extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_summary,
-	cmd_status, cmd_replay, cmd_simulate, cmd_report, cmd_tick, cmd_prune, cmd_enable,
+extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_debug,
+	cmd_summary, cmd_status, cmd_replay, cmd_simulate, cmd_report, cmd_tick, cmd_prune, cmd_enable,
 	cmd_disable;
 
 /* All commands in the order of the help, ending with NULL. */

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Starts a debugger on a stored core. A debugger is a large program that believes what it
+ * reads, and a core is written by whoever made the process crash. So:
+ *
+ *  1. The core is decompressed by a child that is the store's owner, into a file without a
+ *     name, which no way of ending leaves behind. We parse nothing of it.
+ *  2. What runs the debugger is not root and not the store's owner: started by root, it is
+ *     the user that sudo was called by, or nobody. It reaches one core, not the store.
+ *  3. Executable and libraries are matched by build-id (cmd/debugfiles.h).
+ *  4. No init files, no scripts that files ask for, no pager (cmd/debugger.h).
+ *
+ * Started by the store's owner itself there is nobody else to become.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmd/choose.h"
+#include "cmd/debugfiles.h"
+#include "cmd/debugger.h"
+#include "core/corefile.h"
+#include "core/export.h"
+#include "io/cleanup.h"
+#include "io/dir.h"
+#include "io/process.h"
+#include "io/store.h"
+#include "policy/units.h"
+
+#define NOBODY 65534
+#define TEMPORARY (getenv("TMPDIR") ?: "/var/tmp") /* cores are too large for a tmpfs */
+
+enum {
+	LETTER_DEBUGGER = 257,
+};
+
+static const struct cmd_option options[] = {
+	CHOICE_OPTIONS,
+	{ '1', NULL, NULL, "the newest of those that match, as without it" },
+	{ LETTER_DEBUGGER, "debugger", "DEBUGGER",
+	  "gdb (the default) or lldb, by name or absolute path" },
+	{ 'A', "debugger-arguments", "ARGUMENTS", "more arguments for it, in one word" },
+	{ 0 },
+};
+
+struct request_of_user {
+	struct choice choice;
+	const char *arguments;
+	struct debugger debugger;
+	uid_t uid; /* whom the debugger runs as */
+	gid_t gid;
+};
+
+/* ---- who ---- */
+
+static bool id_of(const char *variable, uint64_t *ret_id)
+{
+	const char *text = getenv(variable);
+
+	return text && units_parse_number(text, UINT32_MAX - 1, ret_id) == 0 && *ret_id != 0;
+}
+
+static void choose_user(struct request_of_user *request)
+{
+	uint64_t uid, gid;
+
+	request->uid = geteuid();
+	request->gid = getegid();
+	if (request->uid != 0)
+		return;
+	if (!id_of("SUDO_UID", &uid) || !id_of("SUDO_GID", &gid))
+		uid = gid = NOBODY;
+	request->uid = (uid_t)uid;
+	request->gid = (gid_t)gid;
+}
+
+/* ---- the core, by its owner ---- */
+
+static int export_core(struct cmd *cmd, int store_fd, const char *id, int out_fd)
+{
+	struct export_result result;
+	struct corefile *core;
+	int fd, r;
+
+	r = store_open_core(store_fd, id, &fd);
+	if (r == -ENOENT)
+		return cmd_failed(cmd, "%s has no core: 'corefold info %s' says why", id, id);
+	if (r == 0)
+		r = corefile_open(fd, &core);
+	if (r != 0)
+		return cmd_failed(cmd, "core of %s: %s", id, dir_strerror(r));
+	r = export_run(core, out_fd, true, &result);
+	corefile_free(core);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot decompress the core of %s into %s: %s", id,
+				  TEMPORARY, strerror(-r));
+	if (result.damaged)
+		(void)cmd_failed(cmd, "the stored core is damaged at byte %" PRIu64
+				      ": what comes before it is shown",
+				 result.bytes);
+	return CMD_DONE;
+}
+
+/* Becomes the owner; writes the core to out_fd and then the record to record_fd. */
+static int fetch(struct cmd *cmd, const struct choice *choice, int out_fd, int record_fd)
+{
+	struct ledger ledger = LEDGER_NULL;
+	char id[STATE_ID_SIZE];
+	json_t *record = NULL;
+	int status;
+
+	status = cmd_open_ledger(cmd, &ledger);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* a change of ids resets it */
+	if (status == CMD_DONE)
+		status = choice_find(cmd, choice, ledger.store_fd, id);
+	if (status == CMD_DONE) {
+		record = cmd_read_record(ledger.store_fd, id);
+		if (!record)
+			status = cmd_failed(cmd, "record %s cannot be read", id);
+	}
+	if (status == CMD_DONE)
+		status = export_core(cmd, ledger.store_fd, id, out_fd);
+	if (status == CMD_DONE && json_dumpfd(record, record_fd, JSON_COMPACT) < 0)
+		status = cmd_failed(cmd, "cannot pass on the record of %s", id);
+	json_decref(record);
+	ledger_done(&ledger);
+	return status;
+}
+
+/* A file without a name, for the user who will read it. -errno. */
+static int make_core_file(const struct request_of_user *request)
+{
+	int fd = open(TEMPORARY, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
+
+	int r = fd < 0 || fchown(fd, request->uid, request->gid) < 0 ? -errno : 0;
+
+	if (r == 0)
+		return fd;
+	close_fd(&fd);
+	return r;
+}
+
+/*
+ * The record is parsed here, as the user the debugger runs as: whatever it holds, it
+ * is no longer root who reads it. CMD_DONE, or the child's status after it said why.
+ */
+static int receive(struct cmd *cmd, const struct request_of_user *request, pid_t child,
+		   int record_fd, json_t **ret_record)
+{
+	json_t *record;
+	int r, status;
+
+	r = process_become(request->uid, request->gid);
+	record = r < 0 ? NULL : json_loadfd(record_fd, 0, NULL);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	if (r < 0)
+		status = cmd_failed(cmd, "cannot become uid %u: %s", request->uid, strerror(-r));
+	else if (!WIFEXITED(status))
+		status = cmd_failed(cmd, "the child that reads the store was killed by signal %d",
+				    WTERMSIG(status));
+	else if (WEXITSTATUS(status) != CMD_DONE || record)
+		status = WEXITSTATUS(status);
+	else
+		status = cmd_failed(cmd, "the record cannot be read");
+	if (status == CMD_DONE)
+		*ret_record = record;
+	else
+		json_decref(record);
+	return status;
+}
+
+static int get_core(struct cmd *cmd, const struct request_of_user *request, int core_fd,
+		    json_t **ret_record)
+{
+	int ends[2], status;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) < 0 || (child = fork()) < 0)
+		return cmd_failed(cmd, "cannot start a child: %s", strerror(errno));
+	if (child == 0) {
+		(void)close(ends[0]);
+		_exit(fetch(cmd, &request->choice, core_fd, ends[1]));
+	}
+	(void)close(ends[1]);
+	status = receive(cmd, request, child, ends[0], ret_record);
+	(void)close(ends[0]);
+	return status;
+}
+
+/* ---- the debugger ---- */
+
+static const char *text_of(const json_t *json, const char *key)
+{
+	return json_string_value(json_object_get(json, key)) ?: "";
+}
+
+static void tell(const json_t *record, const struct debugfiles *files)
+{
+	(void)fprintf(stderr, "corefold debug: %s: %s, capture %s, %zu of %zu modules here\n",
+		      text_of(record, "id"), text_of(record, "process"),
+		      text_of(record, "capture"), files->found, files->wanted);
+	if (files->executable_fd < 0)
+		(void)fprintf(stderr, "corefold debug: no executable: %s\n",
+			      files->missing_because);
+	else
+		(void)fprintf(stderr, "corefold debug: executable %s%s\n", files->executable,
+			      files->symbols_only ? " (symbols only)" : "");
+}
+
+static int run_debugger(struct cmd *cmd, const struct request_of_user *request,
+			const struct debugger_session *session)
+{
+	const char *program = request->debugger.program;
+	int status, r;
+
+	r = debugger_run(&request->debugger, session, &status);
+	if (r == DEBUGGER_E_QUOTE)
+		return cmd_usage_error(cmd, "--debugger-arguments: too many words or a quote "
+					    "without an end");
+	if (r == DEBUGGER_E_STOPPED)
+		return cmd_failed(cmd, "told to stop");
+	if (r < 0)
+		return cmd_failed(cmd, "cannot start %s: %s", program, strerror(-r));
+	if (WIFSIGNALED(status))
+		return cmd_failed(cmd, "%s was ended by signal %d", program, WTERMSIG(status));
+	return WEXITSTATUS(status) == 0 ? CMD_DONE : CMD_FAILED;
+}
+
+static int debug_core(struct cmd *cmd, const struct request_of_user *request, int core_fd,
+		      const json_t *record)
+{
+	struct debugfiles files = DEBUGFILES_NULL;
+	int r, status;
+
+	debugger_block_signals();
+	r = debugfiles_make(&files, TEMPORARY, record);
+	if (r < 0) {
+		status = cmd_failed(cmd, "cannot make a directory in %s as uid %u: %s", TEMPORARY,
+				    request->uid, strerror(-r));
+	} else {
+		tell(record, &files);
+		status = run_debugger(cmd, request,
+				      &(struct debugger_session){
+					      .core_fd = core_fd,
+					      .executable_fd = files.executable_fd,
+					      .directory = files.directory,
+					      .arguments = request->arguments });
+	}
+	debugfiles_done(&files);
+	return status;
+}
+
+static int run(struct cmd *cmd, struct request_of_user *request)
+{
+	_cleanup_close_ int core_fd = -1;
+	json_t *record = NULL;
+	int status;
+
+	if (cmd_read_config(cmd) != CMD_DONE)
+		return CMD_FAILED;
+	choose_user(request);
+	core_fd = make_core_file(request);
+	if (core_fd < 0)
+		return cmd_failed(cmd, "cannot make a temporary file in %s: %s",
+				  TEMPORARY, strerror(-core_fd));
+	status = get_core(cmd, request, core_fd, &record);
+	if (status != CMD_DONE)
+		return status;
+	(void)fcntl(core_fd, F_SETFD, 0); /* the debugger's from here on */
+	status = debug_core(cmd, request, core_fd, record);
+	json_decref(record);
+	return status;
+}
+
+static int debug_run(struct cmd *cmd)
+{
+	struct request_of_user request = { .choice = CHOICE_ALL };
+	const char *debugger = "gdb";
+	int status = CMD_DONE, letter, r;
+
+	while ((letter = cmd_option(cmd, &status)) > 0) {
+		status = choice_option(cmd, &request.choice, letter);
+		if (status > 0)
+			return status;
+		if (letter == LETTER_DEBUGGER)
+			debugger = optarg;
+		else if (letter == 'A')
+			request.arguments = optarg;
+	}
+	if (letter < 0)
+		return status;
+	choice_take_words(cmd, &request.choice);
+	r = debugger_find(debugger, &request.debugger);
+	if (r == DEBUGGER_E_UNKNOWN)
+		return cmd_usage_error(cmd, "--debugger: '%s' is neither gdb nor lldb", debugger);
+	if (r != 0)
+		return cmd_failed(cmd, "%s is not in the system's directories: install it, or "
+				       "name another with --debugger",
+				  debugger);
+	return run(cmd, &request);
+}
+
+const struct command cmd_debug = {
+	.name = "debug",
+	.alias = "gdb",
+	.arguments = "[MATCH...]",
+	.summary = "start a debugger on the core of a crash",
+	.description = CHOICE_ONE
+	"\nExecutable and libraries are used if they have the build-ids that crashed.",
+	.options = options,
+	.run = debug_run,
+};
