@@ -203,8 +203,10 @@ static int open_form(struct corefile *file)
 		return 0;
 	}
 	r = index_members(file, (uint64_t)st.st_size);
-	if (r == MEMBER_E_FOREIGN)
+	if (r == MEMBER_E_FOREIGN) {
+		file->damaged = false; /* the chain of members is; gzip may not need it */
 		return unpack_foreign(file);
+	}
 	if (r < 0)
 		return r;
 	file->plain = malloc(MEMBER_PLAIN);

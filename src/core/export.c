@@ -87,7 +87,7 @@ static int await_turn(struct export *e, size_t index)
 	(void)pthread_mutex_lock(&e->lock);
 	while (e->next_write != index && e->error == 0 && !e->result.damaged)
 		(void)pthread_cond_wait(&e->changed, &e->lock);
-	r = e->next_write == index && e->error == 0 ? 0 : -ECANCELED;
+	r = e->next_write == index && e->error == 0 && !e->result.damaged ? 0 : -ECANCELED;
 	(void)pthread_mutex_unlock(&e->lock);
 	return r;
 }
