@@ -59,7 +59,8 @@ struct pipeline {
 	uint64_t end; /* blocks there are; UINT64_MAX while not known */
 	unsigned int reading;
 	bool writing;
-	bool released;
+	bool letting_go; /* release() is called, or was */
+	bool released; /* and has answered */
 	bool stopped; /* nothing more is to be written */
 	int error;
 	uint64_t flushed_bytes;
@@ -176,10 +177,12 @@ static void release(struct pipeline *p)
 	enum pipeline_end end = p->result.end;
 	bool wanted;
 
-	p->released = true;
+	p->letting_go = true;
 	(void)pthread_mutex_unlock(&p->lock);
 	wanted = p->input->release(p->input->userdata, end);
 	(void)pthread_mutex_lock(&p->lock);
+	/* Not before: nobody is to write what may not be wanted. */
+	p->released = true;
 	if (!wanted)
 		stop_writing(p, end, 0);
 }
@@ -306,7 +309,7 @@ static bool work_once(struct worker *w)
 
 	if (can_read(p))
 		read_block(p);
-	else if (!p->released && reading_done(p))
+	else if (!p->letting_go && reading_done(p))
 		release(p);
 	else if (can_write(p))
 		write_block(p);
@@ -441,7 +444,7 @@ int pipeline_run(const struct pipeline_input *input, const struct pipeline_limit
 	int r;
 
 	r = run(&p);
-	if (!p.released)
+	if (!p.letting_go)
 		(void)input->release(input->userdata, PIPELINE_READ_FAILED);
 	done(&p);
 	if (r == 0)
