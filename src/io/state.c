@@ -18,6 +18,7 @@
 static bool slot_good(const struct state_slot *slot)
 {
 	return slot->crc == CRC_OF(slot) && account_balanced(&slot->account) &&
+	       throttle_possible(&slot->account.throttle) &&
 	       memchr(slot->process, '\0', sizeof(slot->process));
 }
 

@@ -18,6 +18,17 @@ static int64_t window_newest(const struct throttle_window *window, uint32_t n)
 	return window->at_ns[(window->next + THROTTLE_RING - n) % THROTTLE_RING];
 }
 
+bool throttle_possible(const struct throttle_process *process)
+{
+	const struct throttle_window *window = &process->window;
+	const struct throttle_novelty *novelty = &process->novelty;
+
+	return window->next < THROTTLE_RING && window->count <= THROTTLE_RING &&
+	       novelty->signature_next < THROTTLE_SIGNATURES &&
+	       novelty->kept_next < THROTTLE_NOVEL_MAX &&
+	       novelty->kept_count <= THROTTLE_NOVEL_MAX;
+}
+
 static void window_push(struct throttle_window *window, int64_t now_ns)
 {
 	window->at_ns[window->next] = now_ns;

@@ -68,6 +68,9 @@ enum throttle_decision {
 	THROTTLE_FOLD,
 };
 
+/* Is this what the functions below can have left? From a file it may be anything. */
+bool throttle_possible(const struct throttle_process *process);
+
 struct throttle_verdict {
 	enum throttle_decision decision;
 	bool loop_started; /* this crash is the first of a loop */
