@@ -61,8 +61,13 @@ static void fill(const struct crash *crash, struct blob *blob)
 	memcpy(blob->process, crash->record.process, sizeof(blob->process));
 }
 
-static void set_inherit(const struct blob *blob, int blob_fd, bool inherit)
+/*
+ * False when one could not be changed. Without the proof that we live the program that
+ * keeps would look dead, and its weight be given back while it makes its record.
+ */
+static bool set_inherit(const struct blob *blob, int blob_fd, bool inherit)
 {
+	const int flags = inherit ? 0 : FD_CLOEXEC;
 	const struct victim *v = &blob->victim;
 	const int fds[] = {
 		v->proc_fd,	v->mem_fd,	 v->pagemap_fd,	     v->maps_fd,
@@ -70,12 +75,14 @@ static void set_inherit(const struct blob *blob, int blob_fd, bool inherit)
 		blob_fd,	blob->pipe_fd,	 blob->dir_fd,	     blob->proof_fd,
 		blob->oom_score_fd, blob->log.kmsg_fd,
 	};
+	bool done = true;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		if (fds[i] >= 0)
-			(void)fcntl(fds[i], F_SETFD, inherit ? 0 : FD_CLOEXEC);
+			done &= fcntl(fds[i], F_SETFD, flags) == 0;
 	for (size_t i = 0; i < v->modules; i++)
-		(void)fcntl(v->module[i].fd, F_SETFD, inherit ? 0 : FD_CLOEXEC);
+		done &= fcntl(v->module[i].fd, F_SETFD, flags) == 0;
+	return done;
 }
 
 static void exec_program(int blob_fd)
@@ -101,9 +108,10 @@ void handover_exec(struct crash *crash)
 	if (dir_write_all(blob_fd, &blob, sizeof(blob)) < 0 ||
 	    dir_write_all(blob_fd, crash->head, crash->head_bytes) < 0)
 		return;
-	set_inherit(&blob, blob_fd, true);
-	exec_program(blob_fd);
-	set_inherit(&blob, blob_fd, false);
+	if (set_inherit(&blob, blob_fd, true))
+		exec_program(blob_fd);
+	/* Still here: what the hooks and the unwinder inherit is not ours to widen. */
+	(void)set_inherit(&blob, blob_fd, false);
 }
 
 /* What was read of the dump before is not in the pipe any more. */
@@ -132,7 +140,7 @@ int handover_receive(int blob_fd, struct crash *crash, struct config *config,
 	if (pread(blob_fd, &blob, sizeof(blob), 0) != (ssize_t)sizeof(blob) ||
 	    blob.bytes != sizeof(blob) || strcmp(blob.build, BUILD) != 0)
 		return -EBADMSG;
-	set_inherit(&blob, blob_fd, false);
+	(void)set_inherit(&blob, blob_fd, false);
 	log_set(blob.log);
 	r = take_head(blob_fd, blob.head_bytes, crash);
 	(void)close(blob_fd);
