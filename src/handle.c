@@ -106,7 +106,8 @@ static void log_decision(const struct crash *crash)
 
 	if (ledger->rebuilt)
 		log_warning("the throttle file was damaged (and is throttle.bad now) or gone: "
-			    "totals rebuilt from counters and records, throttle windows lost");
+			    "totals rebuilt from counters and records, %s",
+			    ledger_windows_said(ledger));
 	if (ledger->counters_failed)
 		log_warning("cannot append to counters: %s (the next line catches up)",
 			    ledger->counters_failed);

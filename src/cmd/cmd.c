@@ -390,8 +390,8 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 		(void)cmd_failed(cmd,
 				 "%s/" STATE_FILE " was damaged (and is " STATE_FILE
 				 ".bad now) or gone: totals rebuilt from counters and records, "
-				 "throttle windows lost",
-				 cmd->config.directory);
+				 "%s",
+				 cmd->config.directory, ledger_windows_said(ledger));
 	return CMD_DONE;
 }
 

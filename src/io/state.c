@@ -15,7 +15,7 @@
 #include "policy/account.h"
 #include "policy/evict.h"
 
-static bool slot_good(const struct state_slot *slot)
+bool state_slot_good(const struct state_slot *slot)
 {
 	return slot->crc == CRC_OF(slot) && account_balanced(&slot->account) &&
 	       throttle_possible(&slot->account.throttle) &&
@@ -33,7 +33,7 @@ int state_read_slot(struct state *state, uint32_t index, struct state_slot *ret_
 	r = state_read_at(state->fd, &slot, sizeof(slot), state_slot_at(index));
 	if (r != 0)
 		return r;
-	if (!slot_good(&slot))
+	if (!state_slot_good(&slot))
 		return STATE_E_BAD;
 	*ret_slot = slot;
 	return 0;

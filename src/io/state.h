@@ -127,8 +127,22 @@ void state_unlock(struct state *state);
 /* Unlocks and closes; in-flight entries we hold count as abandoned from now on. */
 void state_done(struct state *state);
 
-/* With the lock held: damage was found, set the file aside. The lock is gone afterwards. */
+/*
+ * With the lock held: damage was found, set the file aside. The lock is gone afterwards.
+ * One that was never complete goes, and what was set aside before stays.
+ */
 int state_set_aside(struct state *state);
+
+/* What is still good of the file that was set aside last. */
+struct state_salvage {
+	struct state_header header;
+	struct state_slot *slot; /* owned; each good in itself */
+	size_t slots;
+};
+
+/* Finds nothing (slots 0) where there is no such file or its header is not good. -ENOMEM. */
+int state_salvage(int dir_fd, struct state_salvage *ret_salvage);
+void state_salvage_done(struct state_salvage *salvage);
 
 /*
  * A look at what every crash relies on, cheap enough for every crash: the places are those

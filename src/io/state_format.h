@@ -11,7 +11,7 @@
 
 #define STATE_MAGIC "corefold"
 /* Grows with every change of a structure below: another build's file is set aside. */
-#define STATE_VERSION 3
+#define STATE_VERSION 4
 #define STATE_BYTE_ORDER 0x01020304u
 
 /* A change as the journal holds it. */
@@ -37,7 +37,11 @@ struct journal {
 #define INFLIGHT_AT (PLACES_AT + PLACES_BYTES)
 #define JOURNAL_AT (INFLIGHT_AT + PAGES(sizeof(struct state_inflight) * STATE_INFLIGHT))
 #define SLOTS_AT (JOURNAL_AT + PAGES(sizeof(struct journal)))
-#define STATE_BYTES (SLOTS_AT + PAGES(sizeof(struct state_slot) * STATE_SLOTS))
+/* No slot lies across two pages: of a page a power cut leaves the old or the new one. */
+#define SLOTS_PER_PAGE (PAGE / sizeof(struct state_slot))
+#define SLOT_AT(index) \
+	(SLOTS_AT + (index) / SLOTS_PER_PAGE * PAGE + (index) % SLOTS_PER_PAGE * sizeof(struct state_slot))
+#define STATE_BYTES (SLOTS_AT + (STATE_SLOTS + SLOTS_PER_PAGE - 1) / SLOTS_PER_PAGE * PAGE)
 
 /* Byte ranges past the end, locked to prove that an in-flight entry's handler lives. */
 #define ALIVE_AT (1LL << 40)
@@ -61,12 +65,15 @@ static inline off_t state_inflight_at(uint32_t index)
 
 static inline off_t state_slot_at(uint32_t index)
 {
-	return (off_t)(SLOTS_AT + index * sizeof(struct state_slot));
+	return (off_t)SLOT_AT(index);
 }
 
 /* All n bytes or an error; STATE_E_BAD when the file ends before. */
 int state_read_at(int fd, void *bytes, size_t n, off_t at);
 int state_write_at(int fd, const void *bytes, size_t n, off_t at);
+
+bool state_header_good(const struct state_header *header);
+bool state_slot_good(const struct state_slot *slot);
 
 /* Writes a change to where it belongs, the header last. */
 int state_apply(int fd, const struct journal *journal);

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "io/cleanup.h"
 #include "io/dir.h"
@@ -48,7 +49,7 @@ int state_write_at(int fd, const void *bytes, size_t n, off_t at)
 	return 0;
 }
 
-static bool header_good(const struct state_header *header)
+bool state_header_good(const struct state_header *header)
 {
 	return memcmp(header->magic, STATE_MAGIC, sizeof(header->magic)) == 0 &&
 	       header->version == STATE_VERSION &&
@@ -79,7 +80,9 @@ static int fill_new(int fd)
 	if (r < 0)
 		return r;
 	header_init(&header);
-	return state_write_at(fd, &header, sizeof(header), 0);
+	r = state_write_at(fd, &header, sizeof(header), 0);
+	/* Or a power cut could leave a file without a header, which looks like a damaged one. */
+	return r == 0 && fdatasync(fd) < 0 ? -errno : r;
 }
 
 /*
@@ -228,7 +231,7 @@ int state_apply(int fd, const struct journal *journal)
 
 static bool journal_good(const struct journal *journal)
 {
-	return journal->crc == CRC_OF(journal) && header_good(&journal->header) &&
+	return journal->crc == CRC_OF(journal) && state_header_good(&journal->header) &&
 	       (!journal->has_slot || journal->slot_index < STATE_SLOTS) &&
 	       (!journal->has_inflight || journal->inflight_index < STATE_INFLIGHT);
 }
@@ -246,8 +249,8 @@ static int recover(struct state *state)
 	if (r != 0)
 		return r;
 	if (!journal_good(&journal))
-		return header_good(&state->header) ? 0 : STATE_E_BAD;
-	if (header_good(&state->header) && state->header.change >= journal.change)
+		return state_header_good(&state->header) ? 0 : STATE_E_BAD;
+	if (state_header_good(&state->header) && state->header.change >= journal.change)
 		return 0;
 	r = state_apply(state->fd, &journal);
 	if (r == 0)
@@ -339,16 +342,29 @@ void state_done(struct state *state)
 	close_file(state);
 }
 
+/* Its rebuild never came to an end, so it holds nothing that its sources do not. */
+static bool is_unfinished(const struct state *state)
+{
+	struct state_header header;
+
+	return state_read_at(state->fd, &header, sizeof(header), 0) == 0 &&
+	       state_header_good(&header) && !header.complete;
+}
+
 /*
  * Renamed under its own lock: whoever waits for it finds that it has lost its name and
- * opens the new one, so a good file is never taken for the bad one.
+ * opens the new one, so a good file is never taken for the bad one. One that was being
+ * rebuilt must not take the place of the one that it is rebuilt from.
  */
 int state_set_aside(struct state *state)
 {
 	int r;
 
 	assert(state->locked);
-	r = dir_move_aside(state->dir_fd, STATE_FILE);
+	if (is_unfinished(state))
+		r = unlinkat(state->dir_fd, STATE_FILE, 0) < 0 ? -errno : 0;
+	else
+		r = dir_move_aside(state->dir_fd, STATE_FILE);
 	state_done(state);
 	return r;
 }

@@ -15,6 +15,7 @@
 #include "core/record.h"
 #include "io/counters.h"
 #include "io/store.h"
+#include "ledger/counted.h"
 #include "ledger/ledger.h"
 
 uint64_t adopt_sequence(const char *id)
@@ -30,11 +31,6 @@ static int compare_sequences(const void *a, const void *b)
 	uint64_t x = adopt_sequence(*(char *const *)a), y = adopt_sequence(*(char *const *)b);
 
 	return (x > y) - (x < y);
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 /* Of what the record stands for, its own crash is not known here; the folds before it may be. */

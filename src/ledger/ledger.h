@@ -47,6 +47,8 @@ struct ledger {
 	bool imports_anchored; /* the first import has fixed the next for all of them */
 	int64_t import_offset_ns; /* from wall time to on-time */
 	bool rebuilt; /* the throttle file was bad and is new: to be logged, once */
+	uint32_t windows; /* then: processes with ... */
+	uint32_t windows_lost; /* ... and without the crash times that they had */
 	const char *counters_failed; /* why the last line could not be appended, or NULL */
 };
 
@@ -89,6 +91,9 @@ void ledger_done(struct ledger *ledger);
 /* Lock and bring up to date, to `now`. LEDGER_E_BUSY when the lock is not to be had, -errno. */
 int ledger_lock(struct ledger *ledger, const struct clock_reading *now);
 void ledger_unlock(struct ledger *ledger);
+
+/* After a rebuild, for the log: what became of the throttle's windows. */
+const char *ledger_windows_said(const struct ledger *ledger);
 
 /*
  * Counts the crash and decides. Locks by itself. When the lock is not to be had the crash

@@ -61,16 +61,19 @@ static void advance(struct ledger *ledger, const struct clock_reading *now)
  */
 static int complete(struct ledger *ledger, const struct clock_reading *now)
 {
-	bool found;
+	struct rebuild_result result;
 	int r;
 
 	if (ledger->state->header.complete)
 		return 0;
 	if (ledger->state->header.change > 0)
 		return STATE_E_BAD;
-	r = rebuild_state(ledger->state, ledger->dir_fd, ledger->store_fd, now, &found);
-	if (r == 0)
-		ledger->rebuilt = found;
+	r = rebuild_state(ledger->state, ledger->dir_fd, ledger->store_fd, now, &result);
+	if (r == 0) {
+		ledger->rebuilt = result.found;
+		ledger->windows = result.windows;
+		ledger->windows_lost = result.windows_lost;
+	}
 	return r;
 }
 
@@ -142,6 +145,13 @@ int ledger_start_anew(struct ledger *ledger, const struct clock_reading *now)
 	r = bring_up_to_date(ledger, now);
 	ledger->rebuilt = true; /* even if there was nothing to put back */
 	return r;
+}
+
+const char *ledger_windows_said(const struct ledger *ledger)
+{
+	if (ledger->windows == 0)
+		return "throttle windows lost";
+	return ledger->windows_lost > 0 ? "some throttle windows lost" : "throttle windows kept";
 }
 
 int ledger_lock(struct ledger *ledger, const struct clock_reading *now)

@@ -11,210 +11,13 @@
 #include "ledger/rebuild.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ledger/adopt.h"
-#include "core/record.h"
-#include "io/cleanup.h"
-#include "io/counters.h"
-#include "io/events.h"
 #include "io/store.h"
-#include "ledger/ledger.h"
+#include "ledger/counted.h"
+#include "ledger/rebuild_internal.h"
 #include "policy/units.h"
-
-struct rebuild {
-	struct state *state;
-	const struct clock_reading *now;
-	int store_fd;
-	json_t *totals; /* newest line, NULL if none */
-	json_t *processes; /* by key: newest object */
-	json_t *reserved; /* by id: keeps not known to have ended */
-	json_t *stored; /* by key: {uid, process, weight, kept} over the records */
-	json_t *unmerged; /* by id: events that are still to be merged, which counts them */
-	uint64_t evicted_weight; /* in records of evicted processes */
-	uint64_t sequence;
-	int failed; /* -errno */
-};
-
-static uint64_t number(const json_t *object, const char *key)
-{
-	json_int_t value = json_integer_value(json_object_get(object, key));
-
-	return value > 0 ? (uint64_t)value : 0;
-}
-
-static const char *text(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key)) ?: "";
-}
-
-static void make_key(const json_t *object, char out[static NAME_SIZE + 24])
-{
-	(void)snprintf(out, NAME_SIZE + 24, "%" PRIu64 " %.*s", number(object, "uid"),
-		       NAME_SIZE - 1, text(object, "process"));
-}
-
-/* ---- gathering ---- */
-
-static bool take_line(void *userdata, const json_t *line, unsigned int line_number)
-{
-	struct rebuild *rebuild = userdata;
-	json_t *entry;
-	size_t i;
-
-	(void)line_number;
-	json_decref(rebuild->totals);
-	rebuild->totals = json_deep_copy(line);
-	if (!rebuild->totals)
-		rebuild->failed = -ENOMEM;
-	json_array_foreach(json_object_get(line, "processes"), i, entry) {
-		char key[NAME_SIZE + 24];
-
-		make_key(entry, key);
-		(void)json_object_set(rebuild->processes, key, entry);
-	}
-	json_array_foreach(json_object_get(line, "reserved"), i, entry)
-		(void)json_object_set(rebuild->reserved, text(entry, "id"), entry);
-	(void)json_object_del(rebuild->reserved, text(line, "settled"));
-	return rebuild->failed == 0;
-}
-
-static void take_sequence(struct rebuild *rebuild, const char *id)
-{
-	uint64_t sequence = adopt_sequence(id);
-
-	if (sequence > rebuild->sequence)
-		rebuild->sequence = sequence;
-}
-
-/* What the tick writes for processes that had to leave. */
-static bool is_of_evicted(const json_t *record)
-{
-	return number(record, "uid") == 0 &&
-	       strcmp(text(record, "process"), LEDGER_EVICTED) == 0 &&
-	       strcmp(text(record, "decision"), record_decision_name(RECORD_FOLDED)) == 0;
-}
-
-static void add_record(struct rebuild *rebuild, const json_t *record)
-{
-	char key[NAME_SIZE + 24];
-	json_t *sum;
-
-	if (is_of_evicted(record)) {
-		rebuild->evicted_weight += number(record, "weight");
-		return;
-	}
-	make_key(record, key);
-	sum = json_object_get(rebuild->stored, key);
-	if (!sum) {
-		sum = json_pack("{s:I, s:s, s:I, s:I}", "uid", (json_int_t)number(record, "uid"),
-				"process", text(record, "process"), "weight", (json_int_t)0,
-				"kept", (json_int_t)0);
-		(void)json_object_set_new(rebuild->stored, key, sum);
-	}
-	(void)json_object_set_new(
-		sum, "weight",
-		json_integer((json_int_t)(number(sum, "weight") + number(record, "weight"))));
-	(void)json_object_set_new(sum, "kept", json_integer((json_int_t)number(sum, "kept") + 1));
-}
-
-/*
- * Trouble of this process or this moment, and not of the file: what it hides may be there
- * the next time, so the rebuild is left to whoever comes then.
- */
-static bool passing(int r)
-{
-	return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EINTR || r == -EAGAIN ||
-	       r == -ENOSPC;
-}
-
-static int take_record(struct rebuild *rebuild, const char *id)
-{
-	json_t *record;
-	int r;
-
-	take_sequence(rebuild, id);
-	if (json_object_get(rebuild->unmerged, id))
-		return 0;
-	r = store_read_record(rebuild->store_fd, id, &record);
-	if (r < 0)
-		return passing(r) ? r : 0;
-	add_record(rebuild, record);
-	json_decref(record);
-	return 0;
-}
-
-static int take_records(struct rebuild *rebuild)
-{
-	char **ids;
-	size_t n;
-	int r;
-
-	r = store_list(rebuild->store_fd, &ids, &n);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = take_record(rebuild, ids[i]);
-	store_free_ids(ids, n);
-	return r;
-}
-
-/* Keeps that had begun: which of them have a record by now? */
-static int look_for_reserved(struct rebuild *rebuild)
-{
-	const char *id;
-	json_t *object;
-
-	json_object_foreach(rebuild->reserved, id, object) {
-		int stored = store_is_id(id) ?
-				     store_has(rebuild->store_fd, id, STORE_RECORD_SUFFIX) :
-				     0;
-
-		if (stored < 0)
-			return stored;
-		if (json_object_set_new(object, "stored", json_boolean(stored)) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Events are merged after the rebuild: those that had been must not be merged again. */
-static int take_events(struct rebuild *rebuild, int dir_fd)
-{
-	struct state_header *header = &rebuild->state->header;
-	_cleanup_free_ struct event *events = NULL;
-	struct events_batch batch;
-	int r;
-
-	header->events_bytes = number(rebuild->totals, "events_bytes");
-	header->events_crc = (uint32_t)number(rebuild->totals, "events_crc");
-	r = events_read(dir_fd, header->events_bytes, header->events_crc, &batch);
-	if (r < 0)
-		return passing(r) ? r : 0;
-	events = batch.event;
-	for (size_t i = 0; i < batch.n; i++)
-		(void)json_object_set_new(rebuild->unmerged, events[i].id, json_true());
-	return 0;
-}
-
-static int gather(struct rebuild *rebuild, int dir_fd)
-{
-	int r;
-
-	r = counters_read(dir_fd, take_line, NULL, rebuild);
-	if (rebuild->failed < 0 || passing(r))
-		return rebuild->failed ?: r;
-	r = take_events(rebuild, dir_fd);
-	if (r == 0)
-		r = look_for_reserved(rebuild);
-	return r == 0 ? take_records(rebuild) : r;
-}
-
-/* ---- putting it back ---- */
 
 /* A keep that had begun: its record tells whether it came to its end. */
 static uint64_t reserved_and_stored(struct rebuild *rebuild, const char *key, uint64_t *ret_kept)
@@ -234,16 +37,6 @@ static uint64_t reserved_and_stored(struct rebuild *rebuild, const char *key, ui
 		(*ret_kept)++;
 	}
 	return weight;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 static void fill_account(struct rebuild *rebuild, const char *key, const json_t *counted,
@@ -295,6 +88,7 @@ static int put_process(struct rebuild *rebuild, const char *key, const json_t *o
 		slot.first_ns = 0;
 	slot.last_wall_ns = seconds_ns(number(object, "last_time"));
 	slot.last_ns = on_time_of(rebuild, slot.last_wall_ns);
+	salvage_slot(&rebuild->salvage, json_object_get(rebuild->processes, key), &slot);
 	r = state_write(state, index, &slot, STATE_INFLIGHT, false);
 	return r > 0 ? -EIO : r;
 }
@@ -503,8 +297,10 @@ static int put_back(struct rebuild *rebuild, const struct clock_reading *now)
 	struct state_header *header = &rebuild->state->header;
 	int r;
 
-	if (rebuild->totals)
+	if (rebuild->totals) {
 		put_clock(header, rebuild->totals, now);
+		salvage_clock(&rebuild->salvage, rebuild->totals, header);
+	}
 	header->sequence = larger(rebuild->sequence, number(rebuild->totals, "sequence"));
 	if (header->sequence > 0) /* keeps that are under way have ids nothing tells of */
 		header->sequence += STATE_INFLIGHT;
@@ -513,6 +309,8 @@ static int put_back(struct rebuild *rebuild, const struct clock_reading *now)
 		r = raise_totals(rebuild);
 	if (r == 0)
 		r = put_reserved(rebuild);
+	if (r == 0) /* durable before it counts as complete */
+		r = state_write(rebuild->state, 0, NULL, STATE_INFLIGHT, true);
 	if (r != 0)
 		return r > 0 ? -EIO : r;
 	header->complete = true;
@@ -522,7 +320,7 @@ static int put_back(struct rebuild *rebuild, const struct clock_reading *now)
 }
 
 int rebuild_state(struct state *state, int dir_fd, int store_fd,
-		  const struct clock_reading *now, bool *ret_found)
+		  const struct clock_reading *now, struct rebuild_result *ret_result)
 {
 	struct rebuild rebuild = { .state = state,
 				   .now = now,
@@ -533,11 +331,18 @@ int rebuild_state(struct state *state, int dir_fd, int store_fd,
 				   .unmerged = json_object() };
 	int r;
 
-	r = gather(&rebuild, dir_fd);
+	r = rebuild_gather(&rebuild, dir_fd);
+	if (r == 0)
+		r = salvage_open(&rebuild.salvage, dir_fd, rebuild.totals);
 	if (r == 0)
 		r = put_back(&rebuild, now);
 	if (r == 0)
-		*ret_found = rebuild.totals || json_object_size(rebuild.stored) > 0;
+		*ret_result = (struct rebuild_result){
+			.found = rebuild.totals || json_object_size(rebuild.stored) > 0,
+			.windows = rebuild.salvage.windows,
+			.windows_lost = rebuild.salvage.windows_lost,
+		};
+	salvage_done(&rebuild.salvage);
 	json_decref(rebuild.totals);
 	json_decref(rebuild.processes);
 	json_decref(rebuild.reserved);

@@ -13,6 +13,7 @@
 
 #include "core/record.h"
 #include "io/events.h"
+#include "io/state_format.h"
 #include "io/store.h"
 #include "settle.h"
 #include "unit.h"
@@ -287,6 +288,121 @@ START_TEST(events_that_were_merged_are_not_merged_by_a_rebuild)
 }
 END_TEST
 
+/* ---- what a damaged file still tells ---- */
+
+/* "keep", or "fold" for a process that is still known to loop. */
+static const char *next_crash(int dir_fd, const char *process, const char **ret_said)
+{
+	struct ledger ledger = open_ledger(dir_fd);
+	struct ledger_ticket ticket = crash(&ledger, 1, process, 50);
+
+	*ret_said = ledger.rebuilt ? ledger_windows_said(&ledger) : "good";
+	ledger_done(&ledger);
+	return throttle_decision_name(ticket.decision);
+}
+
+static void two_loops(int dir_fd)
+{
+	struct ledger ledger = open_ledger(dir_fd);
+
+	for (int i = 0; i < 3; i++) {
+		crash_and_keep(&ledger, 1, "p", 2 * i);
+		crash_and_keep(&ledger, 1, "q", 2 * i + 1);
+	}
+	ledger_done(&ledger);
+}
+
+static void damage_at(int dir_fd, size_t at)
+{
+	size_t n;
+	char *bytes = unit_read_file(dir_fd, STATE_FILE, &n);
+
+	ck_assert_uint_lt(at, n);
+	bytes[at] ^= 0x55;
+	unit_write_file(dir_fd, STATE_FILE, bytes, n);
+}
+
+/* The journal would mend it: a change of the header alone takes its place. */
+static void change_header(int dir_fd)
+{
+	struct ledger ledger = open_ledger(dir_fd);
+
+	lock(&ledger, 40);
+	ck_assert_int_eq(state_write(ledger.state, 0, NULL, STATE_INFLIGHT, false), 0);
+	ledger_done(&ledger);
+}
+
+static const struct {
+	const char *claim;
+	size_t at;
+	const char *p, *said;
+} damages[] = {
+	{ "a place", PLACES_AT + offsetof(struct state_place, crc), "fold", "throttle windows kept" },
+	{ "the slot of another", SLOT_AT(1) + 100, "fold", "good" },
+	{ "its own slot", SLOT_AT(0) + 100, "keep", "some throttle windows lost" },
+};
+
+START_TEST(windows_outlive_damage_elsewhere)
+{
+	int dir_fd = unit_dir();
+	const char *said;
+
+	two_loops(dir_fd);
+	change_header(dir_fd);
+	damage_at(dir_fd, damages[_i].at);
+	claim_str_eq(damages[_i].claim, next_crash(dir_fd, "p", &said), damages[_i].p);
+	claim_str_eq(damages[_i].claim, said, damages[_i].said);
+}
+END_TEST
+
+/* What is set aside was for people; now the next rebuild needs it, too. */
+START_TEST(a_rebuild_that_is_killed_can_be_done_again)
+{
+	int dir_fd = unit_dir();
+	struct state *state = calloc(1, sizeof(*state));
+	struct state_slot slot = { .process = "p" };
+	const char *said;
+	size_t n, n_aside;
+	char *bytes, *aside;
+
+	two_loops(dir_fd);
+	bytes = unit_read_file(dir_fd, STATE_FILE, &n);
+	ck_assert_int_eq(renameat(dir_fd, STATE_FILE, dir_fd, STATE_FILE ".bad"), 0);
+	ck_assert_ptr_nonnull(state);
+	state_init(state);
+	ck_assert_int_eq(state_lock(state, dir_fd, 0), 0);
+	ck_assert_int_eq(state_write(state, 0, &slot, STATE_INFLIGHT, false), 0);
+	state_done(state);
+	free(state);
+	ck_assert_str_eq(next_crash(dir_fd, "p", &said), "fold");
+	ck_assert_str_eq(said, "throttle windows kept");
+	aside = unit_read_file(dir_fd, STATE_FILE ".bad", &n_aside);
+	ck_assert(n == n_aside && memcmp(bytes, aside, n) == 0);
+}
+END_TEST
+
+/* Folds that no line of the counters tells of: the disk was full. */
+START_TEST(folds_are_read_from_the_damaged_file)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+	char *counters;
+	size_t n;
+
+	crash_and_keep(&ledger, 1, "p", 0);
+	crash_and_keep(&ledger, 1, "p", 1);
+	counters = unit_read_file(dir_fd, "counters", &n);
+	(void)crash(&ledger, 1, "p", 2);
+	(void)crash(&ledger, 1, "p", 3);
+	ledger_done(&ledger);
+	unit_write_file(dir_fd, "counters", counters, n);
+	damage_at(dir_fd, PLACES_AT + offsetof(struct state_place, crc));
+	ledger = open_ledger(dir_fd);
+	ck_assert_str_eq(sums(&ledger, 10), "4 2 2 0 0");
+	ledger_done(&ledger);
+}
+END_TEST
+
 /* ---- power cuts ---- */
 
 /* The files as they were on disk when the power failed. */
@@ -386,6 +502,9 @@ int main(void)
 	tcase_add_test(rebuild, a_keep_whose_end_no_line_tells_counts_once);
 	tcase_add_test(rebuild, a_record_whose_event_is_still_to_be_merged_counts_once);
 	tcase_add_test(rebuild, events_that_were_merged_are_not_merged_by_a_rebuild);
+	tcase_add_loop_test(rebuild, windows_outlive_damage_elsewhere, 0, ROWS(damages));
+	tcase_add_test(rebuild, a_rebuild_that_is_killed_can_be_done_again);
+	tcase_add_test(rebuild, folds_are_read_from_the_damaged_file);
 	tcase_add_loop_test(power, a_record_whose_reservation_was_lost_is_adopted, 0,
 			    ROWS(cuts));
 	tcase_add_test(power, a_record_of_the_same_id_is_not_removed);

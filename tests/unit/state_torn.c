@@ -23,7 +23,8 @@
 #define PLACES_AT PAGES(sizeof(struct state_header))
 #define INFLIGHT_AT (PLACES_AT + PAGES(sizeof(struct state_place) * STATE_SLOTS))
 #define JOURNAL_AT (INFLIGHT_AT + PAGES(sizeof(struct state_inflight) * STATE_INFLIGHT))
-#define SLOTS_BYTES PAGES(sizeof(struct state_slot) * STATE_SLOTS)
+#define SLOTS_PER_PAGE (4096 / sizeof(struct state_slot))
+#define SLOTS_BYTES ((STATE_SLOTS + SLOTS_PER_PAGE - 1) / SLOTS_PER_PAGE * 4096)
 
 enum part { JOURNAL, SLOTS, PLACES, INFLIGHT, HEADER, PARTS };
 

@@ -21,6 +21,7 @@ int try_crash_times(struct state *state, uint32_t uid, const char *process, unsi
 			account_commit(&slot.account, verdict.weight);
 	}
 	slot.last_ns = (int64_t)++state->header.sequence;
+	state->header.complete = true; /* as once a rebuild has ended */
 	return state_write(state, index, &slot, STATE_INFLIGHT, false);
 }
 
