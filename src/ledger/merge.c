@@ -62,8 +62,11 @@ int ledger_merge_events(struct ledger *ledger)
 	int r;
 
 	r = events_read(ledger->dir_fd, header->events_bytes, header->events_crc, &batch);
-	if (r == -EPERM || r == -EACCES) /* what is in its place must not end all counting */
-		return events_set_aside(ledger->dir_fd);
+	if (r == -EPERM || r == -EACCES) { /* what is in its place must not end all counting */
+		r = events_set_aside(ledger->dir_fd);
+		/* Records may stand for events that nobody will merge: all are looked through. */
+		return r < 0 ? r : STATE_E_BAD;
+	}
 	if (r < 0)
 		return r;
 	events = batch.event;
