@@ -1,23 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The power fails at every point of a crash, a report and a tick.
+"""The power fails at every point of a crash, an import, a report and a tick.
 
-  power.py BUILD_DIR [--all] [--only COMMAND:N] [--seed N]
+  power.py BUILD_DIR [--fs ext4|xfs] [--all] [--only COMMAND:N] [--seed N]
 
-The state lies on an ext4 image behind a loop device. A command is stopped behind its n-th
-call, some dirty pages are written back as the kernel might have, and the image is copied
-as it is: what is not in it was lost. The copy is mounted, which replays ext4's journal,
-under another boot id. Then what corefold promises must hold: folds since the last sync
+The state lies on an image behind a loop device. A command is stopped behind its n-th call,
+some dirty pages are written back as the kernel might have, and the image is copied as it
+is: what is not in it was lost. The copy is mounted, which replays the file system's
+journal, under another boot id. Then what corefold promises must hold: folds since the last sync
 may be missing, nothing else. So
 
   - the ledger adds up, and knows every crash that was counted before the last sync;
-  - every record that is there is counted as kept, with its weight, and no other;
+  - every record that is there is counted as kept, with its weight, and no other, and its
+    core is whole;
+  - the process that was in a crash loop is still throttled;
   - the next crash is handled.
 
-A throttle file of which some pages were written back and others not is rebuilt, which
-costs the throttle its windows; how often is told at the end.
+A throttle file of which some pages were written back and others not is rebuilt; how often
+is told at the end.
 
-Needs root, mkfs.ext4 and loop devices; without them it is skipped (77).
+Needs root, mkfs.ext4 and mkfs.xfs, and loop devices; without them it is skipped (77).
 """
 
 import argparse
@@ -31,7 +33,13 @@ import sys
 import tempfile
 import time
 
+import faults
+
 NOBODY = 65534
+MKFS = {
+    "ext4": (24, ["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4"]),
+    "xfs": (300, ["mkfs.xfs", "-q", "-f"]),  # it makes none that is smaller
+}
 WRITES = ("write", "pwrite64", "fsync", "fdatasync", "linkat", "unlinkat", "renameat",
           "renameat2", "ftruncate", "fallocate", "mkdirat")  # fmt: skip
 SYNC_RANGE = 7  # wait, write, wait
@@ -47,7 +55,8 @@ def skip(why):
 
 
 class Machine:
-    def __init__(self, build):
+    def __init__(self, build, fs):
+        self.fs = fs
         self.base = tempfile.mkdtemp(prefix="corefold-power.", dir="/var/tmp")
         os.chmod(self.base, 0o755)
         self.path = lambda *parts: os.path.join(self.base, *parts)
@@ -58,13 +67,15 @@ class Machine:
         os.mkdir(self.path("mnt/state"))
         with open(self.path("c.conf"), "w") as f:
             f.write(
-                "[Throttle]\nCrashLoopLimit=2\nReportEvery=3\nAgeOut=1h\nPendingMax=1ms\n"
+                "[Throttle]\nCrashLoopLimit=2\nReportEvery=3\nAgeOut=5000h\nPendingMax=1ms\n"
                 f"[Store]\nDirectory={self.path('mnt/state')}\nKeepFree=0%\nMaxUse=90%\n"
             )
         with open(self.path("boot_id"), "w") as f:
             f.write("01234567-89ab-cdef-0123-456789abcdef\n")
         os.chmod(self.path("boot_id"), 0o644)
+        self.core = faults.make_core(self.path("core"), 1, b"import", b"", 0)
         self.mounted = False
+        self.whole = {}
         self.libc = ctypes.CDLL(None, use_errno=True)
 
     def done(self):
@@ -89,8 +100,8 @@ class Machine:
 
     def make(self):
         with open(self.path("template"), "wb") as f:
-            f.truncate(24 << 20)
-        mkfs = ["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4", self.path("template")]
+            f.truncate(MKFS[self.fs][0] << 20)
+        mkfs = MKFS[self.fs][1] + [self.path("template")]
         subprocess.run(mkfs, check=True, capture_output=True)
         try:
             self.mount("template")
@@ -101,6 +112,9 @@ class Machine:
 
     def corefold(self, *arguments):
         return [self.path("bin/corefold"), arguments[0], "-C", self.path("c.conf"), *arguments[1:]]
+
+    def command(self, arguments):
+        return self.corefold(*(self.path("core") if a == "CORE" else a for a in arguments))
 
     def run(self, command, **more):
         return subprocess.run(
@@ -150,8 +164,9 @@ def prepare_loop(machine):
     machine.must("report", "another")
 
 
-# command: what comes before it (unsynced), what it is, crashes it counts
+# command: what comes before it (unsynced), what it is, crashes it counts. CORE is a file.
 COMMANDS = {
+    "import": (["x"], ["replay", "--import", "CORE"], 1),
     "keep": ([], ["report", "sleep"], 1),
     "fold": (["sleep", "x", "x", "x"], ["report", "sleep"], 1),
     "first": ([], ["report", "first"], 1),
@@ -168,12 +183,21 @@ def check(machine, least, most):
         raise Broken(f"crashes {status['crashes']}, but {total} in the ledger's places")
     if not least + 1 <= status["crashes"] <= most + 1:
         raise Broken(f"{status['crashes']} crashes, not {least + 1}..{most + 1}")
+    loop = [p for p in status["processes"] if p["process"] == "sleep"]
+    if not loop or not loop[0]["throttled"]:
+        raise Broken("the crash loop is forgotten")
     weight = 0
     cores = machine.path("mnt/state/cores")
     for name in os.listdir(cores):
         if name.endswith(".json"):
             with open(os.path.join(cores, name)) as f:
-                weight += json.load(f)["weight"]
+                record = json.load(f)
+            weight += record["weight"]
+            core = os.path.join(cores, name[: -len(".json")] + ".core.gz")
+            if os.path.exists(core):
+                faults.check_core(machine, record, core)
+            elif record["capture"] != "none":
+                raise Broken(f"{name} says {record['capture']}, but there is no core")
     if weight != status["kept_weight"]:
         raise Broken(f"the records stand for {weight}, kept weight is {status['kept_weight']}")
     return os.path.exists(machine.path("mnt/state/throttle.bad"))
@@ -190,7 +214,7 @@ def cut(machine, name, n, rng):
             machine.must("report", process)
         most = json.loads(machine.must("status", "--json").stdout)["crashes"] + delta
         inject = [machine.path("bin/inject"), str(n), "after"]
-        machine.run(inject + machine.corefold(*command))
+        machine.run(inject + machine.command(command))
         machine.write_back(rng)
         machine.copy("image", "cut")
     finally:
@@ -209,7 +233,7 @@ def calls_of(machine, name):
     listing = machine.path("mnt/state/calls")
     for process in before:
         machine.must("report", process)
-    done = machine.run([machine.path("bin/inject"), "-o", listing, "1", "list"] + machine.corefold(*command))
+    done = machine.run([machine.path("bin/inject"), "-o", listing, "1", "list"] + machine.command(command))
     with open(listing) as f:
         calls = f.read().split()
     machine.unmount()
@@ -221,6 +245,7 @@ def calls_of(machine, name):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build")
+    parser.add_argument("--fs", choices=MKFS, default="ext4")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--only")
     # The same sample every time, so that a red run is about the change and not about luck;
@@ -230,11 +255,11 @@ def main():
     everything = arguments.all or os.environ.get("COREFOLD_TEST_ALL") == "yes"
     if os.getuid() != 0:
         skip("only root can mount an image")
-    for tool in ("mkfs.ext4", "unshare", "setpriv"):
+    for tool in (MKFS[arguments.fs][1][0], "unshare", "setpriv"):
         if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
             skip(f"no {tool}")
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    machine = Machine(arguments.build)
+    machine = Machine(arguments.build, arguments.fs)
     failures = cuts = rebuilt = 0
     try:
         machine.make()
@@ -260,7 +285,7 @@ def main():
                         print(f"FAIL {name}:{n} ({calls[n - 1]}) part {part}: {e}", flush=True)
     finally:
         machine.done()
-    print(f"# {cuts} power cuts, {failures} failures, {rebuilt} rebuilt, seed {arguments.seed}")
+    print(f"# {arguments.fs}: {cuts} power cuts, {failures} failures, {rebuilt} rebuilt, seed {arguments.seed}")
     return 1 if failures else 0
 
 

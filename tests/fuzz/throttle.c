@@ -4,7 +4,8 @@
  * The throttle file. Random bytes do not get beyond its checksums, so the input is a list
  * of changes to a good file, whose checksums are then made right:
  *
- *   2 bytes what (part 0..4: header, place, in flight, slot, journal; + 8: leave the checksum)
+ *   2 bytes what (part 0..4: header, place, in flight, slot, journal; + 8: leave the checksum;
+ *           of the first + 16: leave the header's, + 32: without counters)
  *   2 bytes index, 2 bytes offset, 1 byte length, bytes
  */
 
@@ -13,25 +14,33 @@
 #include <unistd.h>
 
 #include "io/cleanup.h"
+#include "io/counters.h"
 #include "io/state_format.h"
 #include "state.h"
 
 static unsigned char good[STATE_BYTES], bad[STATE_BYTES];
-static size_t good_bytes;
+static char counters[1 << 16];
+static size_t good_bytes, counters_bytes;
+
+static size_t read_file(int dir_fd, const char *name, void *bytes, size_t max)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, bytes, max);
+
+	must_hold(n > 0);
+	(void)close(fd);
+	return (size_t)n;
+}
 
 static void make_good(void)
 {
-	int dir_fd = fuzz_state(), fd;
-	ssize_t n;
+	int dir_fd = fuzz_state();
 
 	for (int i = 0; i < 12; i++)
 		fuzz_use_state(dir_fd);
-	fd = openat(dir_fd, STATE_FILE, O_RDONLY | O_CLOEXEC);
-	must_hold(fd >= 0);
-	n = read(fd, good, sizeof(good));
-	must_hold(n == (ssize_t)sizeof(good));
-	good_bytes = (size_t)n;
-	(void)close(fd);
+	good_bytes = read_file(dir_fd, STATE_FILE, good, sizeof(good));
+	must_hold(good_bytes == sizeof(good));
+	counters_bytes = read_file(dir_fd, COUNTERS_FILE, counters, sizeof(counters));
 }
 
 struct part {
@@ -52,7 +61,8 @@ static void change(const uint8_t *p, size_t n)
 	const struct part *part = &parts[(p[0] & 7) % ARRAY_SIZE(parts)];
 	size_t index = (size_t)(p[2] | p[3] << 8) % part->count;
 	size_t offset = (size_t)(p[4] | p[5] << 8) % part->bytes;
-	unsigned char *object = bad + part->at + index * part->bytes;
+	unsigned char *object = bad + (part->at == SLOTS_AT ? SLOT_AT(index) :
+							      part->at + index * part->bytes);
 	uint32_t crc;
 
 	if (n > part->bytes - offset)
@@ -95,6 +105,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		mend_header();
 	dir_fd = fuzz_state();
 	fuzz_write(dir_fd, STATE_FILE, bad, good_bytes);
+	/* From them, and from what is good of the file, it is rebuilt. */
+	if (size == 0 || !(data[0] & 32))
+		fuzz_write(dir_fd, COUNTERS_FILE, counters, counters_bytes);
 	fuzz_use_state(dir_fd);
 	return 0;
 }
