@@ -71,6 +71,7 @@ ERRORS = {
     "futex": [],
     "getrandom": ["EINTR"],
     "rt_sigprocmask": [],
+    "rseq": [],  # the C library ends a program that cannot have a thread's
 }
 
 
@@ -118,7 +119,10 @@ class World:
         os.chmod(self.base, 0o755)
         self.path = lambda *parts: os.path.join(self.base, *parts)
         os.mkdir(self.path("bin"))
-        for name in ["corefold"] + (["corefold-keep"] if keep else []):
+        more = ["corefold-keep"] if keep else []
+        if keep == "unwind" and os.path.exists(os.path.join(build, "src/corefold-unwind")):
+            more.append("corefold-unwind")
+        for name in ["corefold"] + more:
             shutil.copy(os.path.join(build, "src", name), self.path("bin", name))
         shutil.copy(os.path.join(build, "tests/faults/inject"), self.path("bin", "inject"))
         if os.getuid() == 0:
@@ -128,6 +132,7 @@ class World:
             os.setgid(NOBODY)
             os.setuid(NOBODY)
         self.state = self.path("state")
+        self.limited = False  # cores may go, their records stay
         self.whole = {}  # bytes of a complete core, by where they came from
         self.configure()
         self.victim = subprocess.Popen(["sleep", "100000"], stdin=subprocess.DEVNULL)
@@ -138,11 +143,11 @@ class World:
         self.small = make_core(self.path("small"), 1, b"other", auxv, 0)
         os.utime(self.path("core"), (time.time() - 60,) * 2)
 
-    def configure(self, more=""):
+    def configure(self, more="", store=""):
         with open(self.path("c.conf"), "w") as f:
             f.write(
                 "[Throttle]\nCrashLoopLimit=2\nReportEvery=3\nAgeOut=1h\n"
-                f"{more}[Store]\nDirectory={self.state}\nKeepFree=0%\nMaxUse=90%\n"
+                f"{more}[Store]\nDirectory={self.state}\nKeepFree=0%\nMaxUse=90%\n{store}"
             )
 
     def done(self):
@@ -274,6 +279,15 @@ def scene_overdue(world):
             f.writelines(lines[-1:])
 
 
+def scene_full(world):
+    """more cores than MaxCount allows"""
+    scene_loop(world)
+    for hours in (12, 9, 6, 3):  # further apart than AgeOut: each is kept
+        at = f"@{int(time.time()) - hours * 3600}"
+        world.must("replay", "--import", "--at", at, world.path("small"))
+    world.configure(store="MaxCount=2\n")
+
+
 COMMANDS = {
     "handle": (lambda w: w.handle(), "core", 1),
     "report": (lambda w: w.corefold("report", "sleep"), None, 1),
@@ -281,6 +295,7 @@ COMMANDS = {
     "tick": (lambda w: w.corefold("tick"), None, 0),
     "summary": (lambda w: w.corefold("summary"), None, 0),
     "status": (lambda w: w.corefold("status", "--json"), None, 0),
+    "prune": (lambda w: w.corefold("prune"), None, 0),
 }
 
 # name: state, command, with corefold-keep, believing in the victim
@@ -294,6 +309,9 @@ SCENES = {
     "handle-damaged": (scene_damaged, "handle", False, True),
     "handle-slot": (scene_slot, "handle", False, True),
     "handle-dead": (scene_dead, "handle", False, True),
+    "handle-unwind": (scene_loop, "handle", "unwind", True),
+    "handle-quota": (scene_full, "handle", False, True),
+    "prune": (scene_full, "prune", False, False),
     "report": (scene_loop, "report", False, False),
     "replay": (scene_loop, "replay", False, False),
     "tick": (scene_known, "tick", False, False),
@@ -358,7 +376,7 @@ def check_store(world, status):
             core = path[: -len(".json")] + ".core.gz"
             if os.path.exists(core):
                 check_core(world, record, core)
-            elif record["capture"] != "none":
+            elif record["capture"] != "none" and not world.limited:
                 raise Broken(f"{name} says {record['capture']}, but there is no core")
         elif not os.path.exists(path[: -len(".core.gz")] + ".json"):
             raise Broken(f"{name} has no record")
@@ -418,6 +436,7 @@ def run_scene(world, name, arguments):
     template = world.path("template")
     os.mkdir(world.state, 0o700)
     prepare(world)
+    world.limited = prepare is scene_full
     shutil.copytree(world.state, template)
     # How many crashes there are to be: what a run without disturbance makes of it.
     world.put(template)

@@ -36,9 +36,11 @@ import time
 import faults
 
 NOBODY = 65534
+# Megabytes, how it is made, how it is mounted. A copy has the uuid of the first, which some
+# process in a mount namespace of its own may still hold.
 MKFS = {
-    "ext4": (24, ["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4"]),
-    "xfs": (300, ["mkfs.xfs", "-q", "-f"]),  # it makes none that is smaller
+    "ext4": (24, ["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4"], "loop"),
+    "xfs": (300, ["mkfs.xfs", "-q", "-f"], "loop,nouuid"),  # it makes none that is smaller
 }
 WRITES = ("write", "pwrite64", "fsync", "fdatasync", "linkat", "unlinkat", "renameat",
           "renameat2", "ftruncate", "fallocate", "mkdirat")  # fmt: skip
@@ -84,7 +86,7 @@ class Machine:
 
     def mount(self, image):
         done = subprocess.run(
-            ["mount", "-o", "loop", self.path(image), self.path("mnt")], capture_output=True
+            ["mount", "-o", MKFS[self.fs][2], self.path(image), self.path("mnt")], capture_output=True
         )
         if done.returncode != 0:
             raise Broken(f"mount: {done.stderr.decode()}")
