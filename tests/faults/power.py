@@ -5,9 +5,10 @@
   power.py BUILD_DIR [--fs ext4|xfs] [--all] [--only COMMAND:N] [--seed N]
 
 The state lies on an image behind a loop device. A command is stopped behind its n-th call,
-some dirty pages are written back as the kernel might have, and the image is copied as it
-is: what is not in it was lost. The copy is mounted, which replays the file system's
-journal, under another boot id. Then what corefold promises must hold: folds since the last sync
+some dirty pages are written back as the kernel might have, and the file system is shut
+down without writing anything more: what is not in the image was lost. (A copy made while
+it runs is of no one moment, and was seen not to mount.) The image is mounted again, which
+replays the file system's journal, under another boot id. Then what corefold promises must hold: folds since the last sync
 may be missing, nothing else. So
 
   - the ledger adds up, and knows every crash that was counted before the last sync;
@@ -24,10 +25,13 @@ Needs root, mkfs.ext4 and mkfs.xfs, and loop devices; without them it is skipped
 
 import argparse
 import ctypes
+import fcntl
 import json
 import os
 import random
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -36,8 +40,10 @@ import time
 import faults
 
 NOBODY = 65534
-# Megabytes, how it is made, how it is mounted. A copy has the uuid of the first, which some
-# process in a mount namespace of its own may still hold.
+CLONE_NEWNS = 0x20000
+SHUT_DOWN = 0x8004587D  # EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN
+WITHOUT_FLUSH = struct.pack("I", 2)
+# Megabytes, how it is made, how it is mounted: copies of the template have its uuid.
 MKFS = {
     "ext4": (24, ["mkfs.ext4", "-q", "-F", "-b", "4096", "-J", "size=4"], "loop"),
     "xfs": (300, ["mkfs.xfs", "-q", "-f"], "loop,nouuid"),  # it makes none that is smaller
@@ -79,6 +85,10 @@ class Machine:
         self.mounted = False
         self.whole = {}
         self.libc = ctypes.CDLL(None, use_errno=True)
+        # Mounts of our own: whoever made a namespace meanwhile would hold a dead one.
+        if self.libc.unshare(CLONE_NEWNS) != 0:
+            skip(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
     def done(self):
         self.unmount()
@@ -91,6 +101,11 @@ class Machine:
         if done.returncode != 0:
             raise Broken(f"mount: {done.stderr.decode()}")
         self.mounted = True
+
+    def lose_power(self):
+        fd = os.open(self.path("mnt"), os.O_RDONLY)
+        fcntl.ioctl(fd, SHUT_DOWN, WITHOUT_FLUSH)
+        os.close(fd)
 
     def unmount(self):
         if self.mounted:
@@ -218,10 +233,10 @@ def cut(machine, name, n, rng):
         inject = [machine.path("bin/inject"), str(n), "after"]
         machine.run(inject + machine.command(command))
         machine.write_back(rng)
-        machine.copy("image", "cut")
+        machine.lose_power()
     finally:
         machine.unmount()
-    machine.mount("cut")
+    machine.mount("image")
     try:
         return check(machine, counted, most)
     finally:
@@ -261,6 +276,7 @@ def main():
         if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
             skip(f"no {tool}")
     os.environ["PATH"] += ":/usr/sbin:/sbin"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     machine = Machine(arguments.build, arguments.fs)
     failures = cuts = rebuilt = 0
     try:
