@@ -3,11 +3,13 @@
 #include "analyse.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/corefile.h"
+#include "core/pagemap.h"
 #include "core/stacktop.h"
 #include "io/cleanup.h"
 #include "io/program.h"
@@ -30,9 +32,10 @@ static size_t read_stack(const struct crash *crash, uint64_t address, void *stac
 		return corefile_memory(crash->source.file, address, stack, STACKTOP_BYTES) == 0 ?
 			       STACKTOP_BYTES :
 			       0;
-	if (crash->victim.mem_fd < 0)
+	n = pagemap_private_bytes(crash->victim.pagemap_fd, address, STACKTOP_BYTES);
+	if (crash->victim.mem_fd < 0 || n == 0)
 		return 0;
-	n = pread(crash->victim.mem_fd, stack, STACKTOP_BYTES, (off_t)address);
+	n = pread(crash->victim.mem_fd, stack, (size_t)n, (off_t)address);
 	return n > 0 ? (size_t)n : 0;
 }
 
@@ -85,6 +88,18 @@ static void take_signature(struct crash *crash, const json_t *answer)
 	crash->ticket.signature = name_hash(signature.exact, strlen(signature.exact)) | 1;
 }
 
+/* Leaves out files that have yet to be opened (see mapfiles.c). False: there were none. */
+static bool drop_named(struct client_request *request, struct client_module *modules)
+{
+	size_t n = 0, all = request->modules_n;
+
+	for (size_t i = 0; i < all; i++)
+		if (!(fcntl(modules[i].fd, F_GETFL) & O_PATH))
+			modules[n++] = modules[i];
+	request->modules_n = n;
+	return n < all;
+}
+
 static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_answer)
 {
 	struct client_module modules[MAPFILES_MAX];
@@ -108,6 +123,8 @@ static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_
 	if (request.head_fd < 0)
 		return request.head_fd;
 	r = client_unwind(&request, ret_answer);
+	if (r == CLIENT_E_TIME && drop_named(&request, modules)) /* their file systems may be why */
+		r = client_unwind(&request, ret_answer);
 	(void)close(request.head_fd);
 	return r;
 }

@@ -22,6 +22,7 @@
 #include "analyse.h"
 #include "core/corefile.h"
 #include "core/signals.h"
+#include "guard.h"
 #include "handover.h"
 #include "hook.h"
 #include "io/cleanup.h"
@@ -60,14 +61,27 @@ static const char *executable_of_core(const struct elfcore *core)
 	return NULL;
 }
 
+/* Time for the kernel to write the head, however small MaxHold is. */
+#define HEAD_MS 1000
+
+static void limit_hold(struct crash *crash)
+{
+	int64_t hold_ms = crash->config->max_hold_ns / (NS_PER_SEC / 1000);
+
+	if (!crash->replayed)
+		source_set_deadline(&crash->source,
+				    crash->started_ms + (hold_ms > HEAD_MS ? hold_ms : HEAD_MS));
+}
+
 static int read_head(struct crash *crash)
 {
 	int r;
 
 	if (crash->head)
-		return 0;
+		return crash->head_error;
 	r = source_read_head(&crash->source, &crash->head, &crash->head_bytes, &crash->core);
 	crash->core_parsed = r == 0;
+	crash->head_error = r;
 	return r;
 }
 
@@ -350,22 +364,9 @@ static void run_hooks(const struct crash *crash)
 			 HOOKS_MS);
 }
 
-int handle_keep(struct crash *crash)
+/* Counted, stored or not: what is left to say and to do. */
+static int after_settling(struct crash *crash, int r)
 {
-	struct clock_reading now;
-	int head, r;
-
-	head = read_head(crash);
-	verify(crash);
-	describe(crash);
-	if (head != 0)
-		record_set(&crash->record, "dump_error", json_string(elfcore_strerror(head)));
-	if (crash->ticket.hash == 0 && clock_read(&now) == 0)
-		(void)ledger_learn_hash(crash->ledger, &crash->ticket, analyse_hash(crash), &now);
-	take_core(crash);
-	source_release(&crash->source);
-	crash->record.total_ms = clock_monotonic_ms() - crash->started_ms;
-	r = settle_record(crash->ledger, &crash->ticket, &crash->record);
 	if (r < 0) {
 		log_error("crash of %s (pid %" PRId64 ") is counted but not kept: cannot store "
 			  "its record: %s",
@@ -380,6 +381,39 @@ int handle_keep(struct crash *crash)
 	quota_apply(crash->ledger->store_fd, crash->config, crash->ledger->now.wall_ns);
 	run_hooks(crash);
 	return 0;
+}
+
+static const char *head_problem(int r)
+{
+	return r == -ETIME ? "the kernel wrote no head of a dump within MaxHold"
+			   : elfcore_strerror(r);
+}
+
+int handle_keep(struct crash *crash)
+{
+	struct clock_reading now;
+	bool left_behind = false;
+	int head, r;
+
+	limit_hold(crash);
+	head = read_head(crash);
+	verify(crash);
+	describe(crash);
+	if (head != 0)
+		record_set(&crash->record, "dump_error", json_string(head_problem(head)));
+	if (crash->ticket.hash == 0 && clock_read(&now) == 0)
+		(void)ledger_learn_hash(crash->ledger, &crash->ticket, analyse_hash(crash), &now);
+	if (crash->replayed)
+		take_core(crash);
+	else
+		left_behind = guard_take(crash);
+	source_release(&crash->source);
+	crash->record.total_ms = clock_monotonic_ms() - crash->started_ms;
+	r = settle_record(crash->ledger, &crash->ticket, &crash->record);
+	r = after_settling(crash, r);
+	if (left_behind)
+		guard_leave();
+	return r;
 }
 
 /* A trial that keeps learns what a real keep would, or its folds would all look new. */
@@ -398,6 +432,7 @@ int handle_crash(struct crash *crash)
 	int r;
 
 	crash->started_ms = clock_monotonic_ms();
+	limit_hold(crash);
 	identify(crash);
 	r = decide(crash);
 	if (r == 0 && crash->ticket.decision == THROTTLE_FOLD && !crash->count_only)

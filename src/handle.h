@@ -31,6 +31,8 @@ struct crash {
 	/* Made on the way. */
 	void *head;
 	size_t head_bytes;
+	int head_error; /* of reading it: ELFCORE_E_*, -errno */
+	bool memory_hangs; /* the victim's: no more of it is looked at */
 	struct elfcore core;
 	bool core_parsed;
 	struct record record;

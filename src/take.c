@@ -96,7 +96,7 @@ static void look_at_memory(struct take *take)
 	const struct crash *crash = take->crash;
 	int r;
 
-	take->memory = memory_usable(crash);
+	take->memory = memory_usable(crash) && !crash->memory_hangs;
 	if (!take->memory)
 		return;
 	r = survey_take(&take->survey, &crash->core, crash->victim.pagemap_fd,
@@ -307,6 +307,8 @@ static int run(struct take *take, const struct image *image, struct store_file *
 	r = capture_run(&job, &result);
 	if (r != 0)
 		return r;
+	if (crash->source.fd >= 0)
+		return -ETIME; /* not ours to release any more: see guard.c */
 	/* The victim is gone; its threads are unwound from what was stored of it. */
 	if (take->verdict.kind >= CAPTURE_THREADS)
 		(void)analyse_unwind(crash, file->fd, true);
@@ -404,6 +406,8 @@ void take_core(struct crash *crash)
 	/* No stacks will be stored: look at them while they are there. */
 	if (take.verdict.kind < CAPTURE_THREADS)
 		(void)analyse_unwind(crash, -1, true);
+	if (crash->head_error == -ETIME)
+		lower_to(&take.verdict, CAPTURE_NONE, "the kernel wrote no dump within MaxHold");
 	if (take.verdict.kind != CAPTURE_NONE)
 		r = take_most(&take);
 	record->capture = take.verdict.kind;

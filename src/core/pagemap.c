@@ -156,7 +156,9 @@ int pagemap_scan(struct pagemap *map, int fd, uint64_t start, uint64_t end)
 /* ---- reading ---- */
 
 #define ENTRY_EXISTS (3ULL << 62) /* present, swapped */
+#define ENTRY_NOT_OURS (1ULL << 61) /* of a file, or shared */
 #define WALK_ENTRIES 65536u
+#define FEW_ENTRIES 64u
 
 static int add_entries(struct pagemap *map, const uint64_t *entry, size_t n,
 		       uint64_t start, uint64_t page)
@@ -206,4 +208,25 @@ int pagemap_walk(struct pagemap *map, int fd, uint64_t start, uint64_t end,
 		start += pages * page;
 	}
 	return 0;
+}
+
+ssize_t pagemap_private_bytes(int fd, uint64_t address, size_t n)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), end = 0;
+	uint64_t first = address / page, last = (address + n - 1) / page;
+	uint64_t entry[FEW_ENTRIES];
+	ssize_t got;
+
+	if (fd < 0 || n == 0 || address > INT64_MAX - n || last - first >= FEW_ENTRIES)
+		return 0;
+	got = pread(fd, entry, (last - first + 1) * sizeof(*entry),
+		    (off_t)(first * sizeof(*entry)));
+	for (size_t i = 0; got > 0 && i < (size_t)got / sizeof(*entry); i++) {
+		if (!(entry[i] & ENTRY_EXISTS) || entry[i] & ENTRY_NOT_OURS)
+			break;
+		end = (first + i + 1) * page;
+	}
+	if (end <= address)
+		return 0;
+	return (ssize_t)(end - address < n ? end - address : n);
 }

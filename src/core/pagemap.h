@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* What a process can make us hold; beyond it the smallest gaps are closed. */
 #define PAGEMAP_RUNS_MAX (1u << 20)
@@ -42,6 +43,12 @@ int pagemap_scan(struct pagemap *map, int fd, uint64_t start, uint64_t end);
 /* The same by reading. -ETIME at the deadline (CLOCK_MONOTONIC). */
 int pagemap_walk(struct pagemap *map, int fd, uint64_t start, uint64_t end,
 		 int64_t until_ms);
+
+/*
+ * How many of n bytes from there on are the process's own pages, in memory or swapped out:
+ * reading them asks no file system, which might not answer.
+ */
+ssize_t pagemap_private_bytes(int fd, uint64_t address, size_t n);
 
 /* The first run that ends behind the address; map->runs if there is none. */
 size_t pagemap_find(const struct pagemap *map, uint64_t address);

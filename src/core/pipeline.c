@@ -148,7 +148,7 @@ static void take_read(struct pipeline *p, uint64_t index, ssize_t n, bool zeros)
 
 	if (n < 0) {
 		p->result.read_error = (int)n;
-		set_end(p, PIPELINE_READ_FAILED, index);
+		set_end(p, n == -ETIME ? PIPELINE_HELD_TOO_LONG : PIPELINE_READ_FAILED, index);
 	} else if (n < (ssize_t)MEMBER_PLAIN) {
 		set_end(p, PIPELINE_ALL, n > 0 ? index + 1 : index);
 	}

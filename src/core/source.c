@@ -3,29 +3,71 @@
 #include "core/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/corefile.h"
 #include "io/cleanup.h"
+#include "io/clock.h"
 
 /* ---- the pipe ---- */
 
+/* Until there is something to read, or the other end is closed. */
+static int pipe_wait(const struct source *source)
+{
+	struct pollfd poll_fd = { .fd = source->fd, .events = POLLIN };
+	int64_t left = -1;
+	int r;
+
+	if (source->until_ms > 0) {
+		left = source->until_ms - clock_monotonic_ms();
+		if (left <= 0)
+			return -ETIME;
+	}
+	r = poll(&poll_fd, 1, left > INT_MAX ? INT_MAX : (int)left);
+	return r < 0 && errno != EINTR ? -errno : 0;
+}
+
 static ssize_t pipe_read(struct source *source, void *bytes, size_t n)
 {
-	ssize_t got;
+	for (;;) {
+		ssize_t got;
+		int r;
 
-	if (source->fd < 0)
-		return 0;
-	do {
+		if (source->fd < 0)
+			return 0;
 		got = read(source->fd, bytes, n);
-	} while (got < 0 && errno == EINTR);
-	return got < 0 ? -errno : got;
+		if (got >= 0)
+			return got;
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		r = pipe_wait(source);
+		if (r < 0)
+			return r;
+	}
+}
+
+static bool move_hold(struct source *source, enum source_hold to)
+{
+	int held = SOURCE_HELD;
+
+	return __atomic_compare_exchange_n(source->hold, &held, to, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
 }
 
 static void pipe_release(struct source *source)
 {
+	if (source->hold && !move_hold(source, SOURCE_RELEASED))
+		return;
 	close_fd(&source->fd);
+}
+
+bool source_take_away(struct source *source)
+{
+	return move_hold(source, SOURCE_TAKEN_AWAY);
 }
 
 static const struct source_ops pipe_ops = { pipe_read, pipe_release };
@@ -33,6 +75,13 @@ static const struct source_ops pipe_ops = { pipe_read, pipe_release };
 void source_pipe(struct source *source, int fd)
 {
 	*source = (struct source){ .ops = &pipe_ops, .fd = fd };
+}
+
+void source_set_deadline(struct source *source, int64_t until_ms)
+{
+	/* The flag is of our end alone: the kernel goes on writing as before. */
+	if (source->fd >= 0 && fcntl(source->fd, F_SETFL, O_NONBLOCK) == 0)
+		source->until_ms = until_ms;
 }
 
 /* ---- a file ---- */

@@ -7,6 +7,7 @@
  * its own affair. Releasing it lets the victim go.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,15 +23,33 @@ struct source_ops {
 	void (*release)(struct source *source);
 };
 
+/* Who may still let the victim go: a taker that hangs in its memory must not do so later. */
+enum source_hold {
+	SOURCE_HELD,
+	SOURCE_RELEASED,
+	SOURCE_TAKEN_AWAY, /* whoever had it has to leave it alone */
+};
+
 struct source {
 	const struct source_ops *ops;
 	int fd; /* of a pipe */
+	int64_t until_ms; /* of a pipe: reading ends then with -ETIME; 0: never */
+	int *hold; /* of a pipe that several threads could release: enum source_hold; borrowed */
 	struct corefile *file; /* of a file, borrowed */
 	uint64_t at;
 };
 
 /* The kernel's pipe. Takes over the descriptor; reading stops for good when it is released. */
 void source_pipe(struct source *source, int fd);
+
+/*
+ * A deadline for a pipe (CLOCK_MONOTONIC). The kernel reads the victim's memory to fill it,
+ * and that memory may be of a file system that does not answer.
+ */
+void source_set_deadline(struct source *source, int64_t until_ms);
+
+/* Takes the source from a thread that has not released it: false when it has. */
+bool source_take_away(struct source *source);
 
 /* A saved core, borrowed. */
 void source_file(struct source *source, struct corefile *file);

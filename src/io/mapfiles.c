@@ -61,8 +61,14 @@ static void take(struct search *search, uint64_t start, uint64_t end, uint64_t d
 	if (search->n == MAPFILES_MAX)
 		return;
 	(void)snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, start, end);
-	/* O_NONBLOCK: what is mapped may be a device. */
-	fd = openat(search->proc_fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	/*
+	 * O_NONBLOCK: a lease must not hold us up. A file system that is not on a block
+	 * device can be anybody's (FUSE in a user namespace, an overlay over that), and
+	 * opening a file asks it: it need not answer, and a process that waits for it cannot
+	 * be killed. So of that the file is only named here.
+	 */
+	fd = openat(search->proc_fd, path,
+		    (device >> 32 ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH) | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	search->seen[search->n].inode = inode;

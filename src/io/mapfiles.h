@@ -17,7 +17,7 @@
 #define MAPFILES_MAX 48
 
 struct mapfile {
-	int fd;
+	int fd; /* named only (O_PATH) where the file system is on no block device */
 	uint64_t start; /* of the mapping it was opened by */
 };
 

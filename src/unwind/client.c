@@ -190,23 +190,27 @@ static int drain(int fd, int64_t end_ms, struct answer_text *text)
 	}
 }
 
-/* It closed its pipe, so it is about to be gone; but it may also sit there. */
+/*
+ * It closed its pipe, so it is about to be gone; but it may also sit there, and one that
+ * reads from a file system that does not answer cannot even be killed: whoever comes after
+ * us reaps it.
+ */
 static int reap(pid_t pid, bool kill_it, int *ret_status)
 {
-	for (int tries = 0;; tries++) {
+	for (int tries = 0; tries < 2 * GRACE_MS; tries++) {
 		pid_t r;
 
 		if (kill_it || tries == GRACE_MS)
 			(void)kill(pid,
 				   SIGKILL); /* ours and not reaped: the pid is its */
-		r = waitpid(pid, ret_status, kill_it || tries >= GRACE_MS ? 0 : WNOHANG);
+		r = waitpid(pid, ret_status, WNOHANG);
 		if (r == pid)
 			return 0;
 		if (r < 0 && errno != EINTR)
 			return -errno;
-		if (r == 0)
-			(void)poll(NULL, 0, 1);
+		(void)poll(NULL, 0, 1);
 	}
+	return CLIENT_E_TIME;
 }
 
 static int judge(int drained, int status)
