@@ -13,6 +13,7 @@
 
 #include "handover.h"
 #include "io/cleanup.h"
+#include "io/dir.h"
 #include "io/log.h"
 #include "io/process.h"
 #include "policy/units.h"
@@ -38,7 +39,7 @@ int main(int argc, char **argv)
 		r = handle_keep(&crash);
 	else
 		log_error("corefold-keep: cannot take over a crash: %s",
-			  r < 0 ? strerror(-r) : "state directory not safe to use");
+			  dir_strerror(r));
 	crash_done(&crash);
 	ledger_done(&ledger);
 	return r == 0 ? 0 : 1;

@@ -169,7 +169,8 @@ static int open_state(struct cmd *cmd, int *ret_fd, uid_t *ret_uid, gid_t *ret_g
 	(void)config_read(&cmd->config, cmd->config_path, complain_config, NULL);
 	r = dir_open_private(cmd->config.directory, ret_fd, ret_uid, ret_gid);
 	if (r != 0)
-		log_error("state directory %s: %s", cmd->config.directory, dir_strerror(r));
+		log_error("state directory %s: %s; this crash is neither counted nor kept",
+			  cmd->config.directory, dir_strerror(r));
 	return r;
 }
 

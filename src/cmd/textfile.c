@@ -32,11 +32,13 @@ static int open_directory(const char *path, int *ret_fd)
 		return -ENOMEM;
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ELOOP || errno == ENOTDIR ? DIR_E_UNSAFE : -errno;
+		return errno == ELOOP || errno == ENOTDIR ? DIR_E_KIND : -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return DIR_E_UNSAFE;
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return DIR_E_ABOVE_OWNER;
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return DIR_E_ABOVE_WRITABLE;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -49,11 +51,15 @@ static int open_temp(int dir_fd, int *ret_fd)
 	fd = openat(dir_fd, TEMP,
 		    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd < 0)
-		return errno == ELOOP || errno == ENXIO || errno == EISDIR ? DIR_E_UNSAFE : -errno;
+		return errno == ELOOP || errno == ENXIO || errno == EISDIR ? DIR_E_KIND : -errno;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink > 1)
-		return DIR_E_UNSAFE;
+	if (!S_ISREG(st.st_mode))
+		return DIR_E_KIND;
+	if (st.st_uid != geteuid())
+		return DIR_E_OWNER;
+	if (st.st_nlink > 1)
+		return DIR_E_NAMES;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -EBUSY; /* another tick is at it */
 	if (ftruncate(fd, 0) < 0 || fchmod(fd, 0644) < 0)

@@ -288,10 +288,9 @@ static int check_file(int fd)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return DIR_E_TYPE;
-	if ((st.st_uid != 0 && st.st_uid != geteuid()) ||
-	    (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return DIR_E_UNSAFE;
-	return 0;
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return DIR_E_OWNER;
+	return st.st_mode & (S_IWGRP | S_IWOTH) ? DIR_E_WRITABLE : 0;
 }
 
 static int read_file(struct reading *reading, int at_fd, const char *name)

@@ -28,6 +28,18 @@ static int open_dir(int at_fd, const char *path, struct stat *ret_st)
 	return fd;
 }
 
+/* The kernel says ENOTDIR for a link, too, where a directory is asked for. */
+static int unusable_dir(int at_fd, const char *path, int r)
+{
+	struct stat st;
+
+	if (r != -ELOOP && r != -ENOTDIR)
+		return r;
+	return fstatat(at_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode) ?
+		       DIR_E_LINK :
+		       DIR_E_KIND;
+}
+
 /* Only root and `owner` may put something into this directory. */
 static int check_parent(const char *path, uid_t owner)
 {
@@ -38,9 +50,9 @@ static int check_parent(const char *path, uid_t owner)
 		return -ENOMEM;
 	if (stat(dirname(copy), &st) < 0)
 		return -errno;
-	if ((st.st_uid != 0 && st.st_uid != owner) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return DIR_E_UNSAFE;
-	return 0;
+	if (st.st_uid != 0 && st.st_uid != owner)
+		return DIR_E_ABOVE_OWNER;
+	return st.st_mode & (S_IWGRP | S_IWOTH) ? DIR_E_ABOVE_WRITABLE : 0;
 }
 
 int dir_open_private(const char *path, int *ret_fd, uid_t *ret_uid, gid_t *ret_gid)
@@ -50,12 +62,10 @@ int dir_open_private(const char *path, int *ret_fd, uid_t *ret_uid, gid_t *ret_g
 	int r;
 
 	fd = open_dir(AT_FDCWD, path, &st);
-	if (fd == -ELOOP || fd == -ENOTDIR)
-		return DIR_E_UNSAFE;
 	if (fd < 0)
-		return fd;
+		return unusable_dir(AT_FDCWD, path, fd);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return DIR_E_UNSAFE;
+		return DIR_E_WRITABLE;
 	r = check_parent(path, st.st_uid);
 	if (r != 0)
 		return r;
@@ -78,12 +88,12 @@ int dir_open_below(int dir_fd, const char *name, int *ret_fd)
 			return -errno;
 		fd = open_dir(dir_fd, name, &st);
 	}
-	if (fd == -ELOOP || fd == -ENOTDIR)
-		return DIR_E_UNSAFE;
 	if (fd < 0)
-		return fd;
-	if (st.st_uid != above.st_uid || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return DIR_E_UNSAFE;
+		return unusable_dir(dir_fd, name, fd);
+	if (st.st_uid != above.st_uid)
+		return DIR_E_OWNER;
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return DIR_E_WRITABLE;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
@@ -110,10 +120,13 @@ static int check_file(int dir_fd, int fd)
 
 	if (fstat(dir_fd, &above) < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != above.st_uid || st.st_nlink > 1 ||
-	    (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return DIR_E_UNSAFE;
-	return 0;
+	if (!S_ISREG(st.st_mode))
+		return DIR_E_KIND;
+	if (st.st_uid != above.st_uid)
+		return DIR_E_OWNER;
+	if (st.st_nlink > 1)
+		return DIR_E_NAMES;
+	return st.st_mode & (S_IWGRP | S_IWOTH) ? DIR_E_WRITABLE : 0;
 }
 
 int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd)
@@ -124,10 +137,10 @@ int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd)
 	fd = openat(dir_fd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY,
 		    0600);
 	if (fd < 0) {
-		/* A link, a FIFO without reader, a socket, a directory: nothing we made. */
-		if (errno == ELOOP || errno == ENXIO || errno == EISDIR)
-			return DIR_E_UNSAFE;
-		return -errno;
+		if (errno == ELOOP)
+			return DIR_E_LINK;
+		/* A FIFO without reader, a socket, a directory: nothing we made. */
+		return errno == ENXIO || errno == EISDIR ? DIR_E_KIND : -errno;
 	}
 	r = check_file(dir_fd, fd);
 	if (r != 0)
@@ -231,9 +244,22 @@ int dir_move_aside(int dir_fd, const char *name)
 const char *dir_strerror(int r)
 {
 	switch (r) {
-	case DIR_E_UNSAFE:
-		return "not safe to use: a link, not ours, or writable by others (here or one "
-		       "directory up)";
+	case DIR_E_LINK:
+		return "not safe to use: it is a symbolic link";
+	case DIR_E_KIND:
+		return "not safe to use: something else than what belongs there (a pipe, a "
+		       "device, a file for a directory)";
+	case DIR_E_OWNER:
+		return "not safe to use: it belongs to another user";
+	case DIR_E_NAMES:
+		return "not safe to use: it has a second name (hard link)";
+	case DIR_E_WRITABLE:
+		return "not safe to use: its group or others may write to it (chmod go-w helps)";
+	case DIR_E_ABOVE_OWNER:
+		return "not safe to use: the directory above belongs to another user";
+	case DIR_E_ABOVE_WRITABLE:
+		return "not safe to use: the group or others may write to the directory above "
+		       "(chmod go-w helps)";
 	case DIR_E_TYPE:
 		return "not a regular file";
 	case DIR_E_TOO_LARGE:

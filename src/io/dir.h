@@ -6,18 +6,32 @@
  *
  * Opening follows one rule: O_NOFOLLOW|O_NONBLOCK|O_CLOEXEC, then fstat: of the right
  * type, owned by the owner of the directory, one link, not writable by group or others.
- * Anything else is DIR_E_UNSAFE, whatever it is.
+ * Anything else is unsafe; the code names the rule that it breaks.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 enum {
-	DIR_E_UNSAFE = 1, /* exists, but somebody else could have put or change it */
-	DIR_E_TOO_LARGE = 2,
-	DIR_E_TYPE = 3, /* something else than the file that should be there */
+	/* Exists, but somebody else could have put or change it: see dir_is_unsafe(). */
+	DIR_E_LINK = 1, /* a symbolic link */
+	DIR_E_KIND, /* a FIFO, a device, a directory for a file or the other way round */
+	DIR_E_OWNER, /* not of the directory's owner */
+	DIR_E_NAMES, /* has a second name */
+	DIR_E_WRITABLE, /* by its group or others */
+	DIR_E_ABOVE_OWNER, /* the parent is neither root's nor its owner's */
+	DIR_E_ABOVE_WRITABLE, /* the parent, by its group or others */
+
+	DIR_E_TOO_LARGE,
+	DIR_E_TYPE, /* no regular file, where any owner would do */
 };
+
+static inline bool dir_is_unsafe(int r)
+{
+	return r >= DIR_E_LINK && r <= DIR_E_ABOVE_WRITABLE;
+}
 
 /*
  * Opens a directory that only its owner may write to, in a parent that only root or that

@@ -133,7 +133,7 @@ static int open_file(struct state *state)
 		if (r == 0)
 			r = dir_open_file(state->dir_fd, STATE_FILE, O_RDWR, &state->fd);
 	}
-	if (r != DIR_E_UNSAFE && r != -EACCES && r != -EPERM)
+	if (!dir_is_unsafe(r) && r != -EACCES && r != -EPERM)
 		return r;
 	/* A link, a pipe, somebody else's file: it cannot be locked, so it is just moved. */
 	r = dir_move_aside(state->dir_fd, STATE_FILE);

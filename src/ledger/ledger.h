@@ -84,7 +84,7 @@ struct ledger_ticket {
 	uint32_t captures_of_uid; /* ... and those of this user */
 };
 
-/* Takes over dir_fd. Opens the store below it. -errno, DIR_E_UNSAFE. */
+/* Takes over dir_fd. Opens the store below it. -errno, DIR_E_*. */
 int ledger_open(struct ledger *ledger, const struct config *config, int dir_fd);
 void ledger_done(struct ledger *ledger);
 

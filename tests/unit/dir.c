@@ -22,14 +22,14 @@ static const struct {
 	{ "ours alone", 0755, 0700, "d", 0 },
 	{ "others may read", 0755, 0755, "d", 0 },
 	{ "a slash at the end", 0755, 0700, "d/", 0 },
-	{ "the group may write", 0755, 0770, "d", DIR_E_UNSAFE },
-	{ "all may write", 0755, 0707, "d", DIR_E_UNSAFE },
-	{ "all may write above", 0777, 0700, "d", DIR_E_UNSAFE },
-	{ "all may write above, sticky", 01777, 0700, "d", DIR_E_UNSAFE },
-	{ "the group may write above", 0775, 0700, "d", DIR_E_UNSAFE },
+	{ "the group may write", 0755, 0770, "d", DIR_E_WRITABLE },
+	{ "all may write", 0755, 0707, "d", DIR_E_WRITABLE },
+	{ "all may write above", 0777, 0700, "d", DIR_E_ABOVE_WRITABLE },
+	{ "all may write above, sticky", 01777, 0700, "d", DIR_E_ABOVE_WRITABLE },
+	{ "the group may write above", 0775, 0700, "d", DIR_E_ABOVE_WRITABLE },
 	{ "missing", 0755, 0, "d", -ENOENT },
-	{ "a symbolic link to a good one", 0755, 0700, "link", DIR_E_UNSAFE },
-	{ "a file", 0755, 0700, "file", DIR_E_UNSAFE },
+	{ "a symbolic link to a good one", 0755, 0700, "link", DIR_E_LINK },
+	{ "a file", 0755, 0700, "file", DIR_E_KIND },
 };
 
 START_TEST(test_private)
@@ -63,9 +63,9 @@ static const struct {
 	{ "missing: it is made", MISSING, 0 },
 	{ "there already", PRIVATE, 0 },
 	{ "others may read", READABLE, 0 },
-	{ "others may write", WRITABLE, DIR_E_UNSAFE },
-	{ "a symbolic link", LINK, DIR_E_UNSAFE },
-	{ "a file", PLAIN, DIR_E_UNSAFE },
+	{ "others may write", WRITABLE, DIR_E_WRITABLE },
+	{ "a symbolic link", LINK, DIR_E_LINK },
+	{ "a file", PLAIN, DIR_E_KIND },
 };
 
 START_TEST(test_below)
@@ -105,16 +105,16 @@ static const struct {
 	{ "a good one to read", GOOD, O_RDONLY, 0 },
 	{ "a good one to write", GOOD, O_WRONLY | O_CREAT, 0 },
 	{ "a good one, exclusively", GOOD, O_WRONLY | O_CREAT | O_EXCL, -EEXIST },
-	{ "the group may write", GROUP, O_RDONLY, DIR_E_UNSAFE },
-	{ "others may write", OTHERS, O_RDONLY, DIR_E_UNSAFE },
-	{ "another name of it exists", TWO_NAMES, O_RDWR, DIR_E_UNSAFE },
-	{ "a symbolic link", SYMLINK, O_RDWR, DIR_E_UNSAFE },
-	{ "a symbolic link to nowhere", DANGLING, O_RDWR | O_CREAT, DIR_E_UNSAFE },
-	{ "a FIFO to read", FIFO, O_RDONLY, DIR_E_UNSAFE },
-	{ "a FIFO to write", FIFO, O_WRONLY, DIR_E_UNSAFE },
-	{ "a FIFO for both", FIFO, O_RDWR, DIR_E_UNSAFE },
-	{ "a directory to read", DIRECTORY, O_RDONLY, DIR_E_UNSAFE },
-	{ "a directory to write", DIRECTORY, O_RDWR, DIR_E_UNSAFE },
+	{ "the group may write", GROUP, O_RDONLY, DIR_E_WRITABLE },
+	{ "others may write", OTHERS, O_RDONLY, DIR_E_WRITABLE },
+	{ "another name of it exists", TWO_NAMES, O_RDWR, DIR_E_NAMES },
+	{ "a symbolic link", SYMLINK, O_RDWR, DIR_E_LINK },
+	{ "a symbolic link to nowhere", DANGLING, O_RDWR | O_CREAT, DIR_E_LINK },
+	{ "a FIFO to read", FIFO, O_RDONLY, DIR_E_KIND },
+	{ "a FIFO to write", FIFO, O_WRONLY, DIR_E_KIND },
+	{ "a FIFO for both", FIFO, O_RDWR, DIR_E_KIND },
+	{ "a directory to read", DIRECTORY, O_RDONLY, DIR_E_KIND },
+	{ "a directory to write", DIRECTORY, O_RDWR, DIR_E_KIND },
 };
 
 static void make_file(int dir_fd, enum file file)
@@ -222,7 +222,7 @@ END_TEST
 
 START_TEST(test_strerror)
 {
-	ck_assert_ptr_nonnull(strstr(dir_strerror(DIR_E_UNSAFE), "not safe"));
+	ck_assert_ptr_nonnull(strstr(dir_strerror(DIR_E_WRITABLE), "its group or others may write"));
 	ck_assert_str_eq(dir_strerror(DIR_E_TOO_LARGE), "too large");
 	ck_assert_str_eq(dir_strerror(-ENOENT), strerror(ENOENT));
 	ck_assert_str_eq(dir_strerror(0), "no error");
