@@ -353,7 +353,7 @@ static void run_hooks(const struct crash *crash)
 {
 	int r;
 
-	if (crash->replayed)
+	if (crash->replayed || ledger_is_drill(crash->request.uid, crash->record.process))
 		return;
 	r = hook_queue(crash->config, crash->ledger->dir_fd, crash->record.id);
 	if (r < 0)

@@ -17,6 +17,8 @@
 #include "io/log.h"
 #include "io/process.h"
 #include "io/store.h"
+#include "io/sysctl.h"
+#include "policy/pattern.h"
 #include "policy/units.h"
 
 #define OPTIONS_MAX 32
@@ -26,7 +28,8 @@
 const struct command *const cmd_table[] = {
 	&cmd_list,    &cmd_info,    &cmd_dump,	   &cmd_debug,	 &cmd_summary,
 	&cmd_status,  &cmd_replay,  &cmd_simulate, &cmd_report,	 &cmd_tick,
-	&cmd_prune,   &cmd_enable,  &cmd_disable,  &cmd_handle,	 NULL,
+	&cmd_prune,   &cmd_enable,  &cmd_disable,  &cmd_doctor,	 &cmd_handle,
+	NULL,
 };
 
 static const struct cmd_option config_option = { 'C', "config", "FILE",
@@ -395,25 +398,11 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 	return CMD_DONE;
 }
 
-/* Ours is whatever runs a program called corefold with `handle`. */
 bool cmd_pattern_is_ours(void)
 {
-	_cleanup_close_ int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
-	char pattern[256];
-	const char *end, *name;
-	ssize_t n;
+	char pattern[SYSCTL_SIZE];
 
-	if (fd < 0)
-		return false;
-	n = read(fd, pattern, sizeof(pattern) - 1);
-	pattern[n > 0 ? n : 0] = '\0';
-	if (pattern[0] != '|')
-		return false;
-	end = pattern + strcspn(pattern, " \n");
-	name = memrchr(pattern, '/', (size_t)(end - pattern));
-	name = name ? name + 1 : pattern + 1;
-	return end - name == 8 && memcmp(name, "corefold", 8) == 0 &&
-	       strncmp(end, " handle", 7) == 0;
+	return sysctl_read(SYSCTL_CORE_PATTERN, pattern) == 0 && pattern_is_ours(pattern);
 }
 
 /* ---- output ---- */

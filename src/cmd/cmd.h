@@ -59,7 +59,7 @@ struct cmd {
 
 extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_debug,
 	cmd_summary, cmd_status, cmd_replay, cmd_simulate, cmd_report, cmd_tick, cmd_prune, cmd_enable,
-	cmd_disable;
+	cmd_disable, cmd_doctor;
 
 /* All commands in the order of the help, ending with NULL. */
 extern const struct command *const cmd_table[];

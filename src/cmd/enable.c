@@ -16,19 +16,20 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmd/cmd.h"
+#include "cmd/settings.h"
 #include "io/cleanup.h"
 #include "io/dir.h"
 #include "io/sysctl.h"
+#include "io/sysctld.h"
+#include "policy/pattern.h"
 
 #define SAVED_DIR "/run"
 #define SAVED_FILE "corefold.saved"
-#define CORE_PIPE_LIMIT "256"
-#define SUID_DUMPABLE "2"
-#define USER "corefold"
+#define LOCK_FILE "corefold.lock"
 
 struct settings {
 	char pattern[SYSCTL_SIZE];
@@ -103,25 +104,6 @@ static int load_settings(struct settings *settings)
 
 /* ---- the state directory ---- */
 
-/* Straight from the file: no name service is asked, here or anywhere. */
-static bool find_user(uid_t *ret_uid, gid_t *ret_gid)
-{
-	_cleanup_fclose_ FILE *file = fopen("/etc/passwd", "re");
-	char line[1024];
-
-	while (file && fgets(line, sizeof(line), file)) {
-		unsigned int uid, gid;
-
-		if (strncmp(line, USER ":", strlen(USER ":")) != 0 ||
-		    sscanf(line, USER ":%*[^:]:%u:%u:", &uid, &gid) != 2)
-			continue;
-		*ret_uid = uid;
-		*ret_gid = gid;
-		return true;
-	}
-	return false;
-}
-
 static int make_directory(struct cmd *cmd)
 {
 	const char *path = cmd->config.directory;
@@ -130,16 +112,17 @@ static int make_directory(struct cmd *cmd)
 
 	if (access(path, F_OK) == 0)
 		return CMD_DONE;
-	if (!find_user(&uid, &gid))
+	if (!settings_find_user(&uid, &gid))
 		return cmd_failed(cmd,
-				  "%s does not exist and there is no user '" USER
+				  "%s does not exist and there is no user '" SETTINGS_USER
 				  "' to own it: make one (useradd --system --no-create-home "
-				  "--shell /usr/sbin/nologin " USER ")",
+				  "--shell /usr/sbin/nologin " SETTINGS_USER ")",
 				  path);
 	if (mkdir(path, 0700) < 0)
 		return cmd_failed(cmd, "%s: %s", path, strerror(errno));
 	if (lchown(path, uid, gid) < 0)
-		return cmd_failed(cmd, "cannot give %s to '" USER "': %s", path, strerror(errno));
+		return cmd_failed(cmd, "cannot give %s to '" SETTINGS_USER "': %s", path,
+				  strerror(errno));
 	return CMD_DONE;
 }
 
@@ -167,31 +150,18 @@ static int check_directory(struct cmd *cmd)
 
 /* ---- enable ---- */
 
-/* The pattern runs this very program, with the configuration that was named. */
 static int make_pattern(struct cmd *cmd, char pattern[static SYSCTL_SIZE])
 {
-	char self[PATH_MAX], config[PATH_MAX] = "";
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	int length;
+	char whole[2 * PATH_MAX];
+	int status = settings_pattern(cmd, whole, sizeof(whole));
 
-	if (n < 0)
-		return cmd_failed(cmd, "cannot find out where this program is: %s",
-				  strerror(errno));
-	self[n] = '\0';
-	if (cmd->config_path && !realpath(cmd->config_path, config))
-		return cmd_failed(cmd, "%s: %s", cmd->config_path, strerror(errno));
-	if (strpbrk(self, " \t\n") || strpbrk(config, " \t\n"))
-		return cmd_failed(cmd, "core_pattern cannot hold a path with blanks: '%s' '%s'",
-				  self, config);
-	length = snprintf(pattern, SYSCTL_SIZE,
-			  "|%s handle%s%s -P%%P -I%%I -u%%u -g%%g -s%%s -t%%t -c%%c -d%%d -F%%F",
-			  self, config[0] ? " -C" : "", config);
-	if (length > 127)
+	if (status == CMD_DONE && strlen(whole) > PATTERN_MAX)
 		return cmd_failed(cmd,
-				  "core_pattern holds 127 characters and this takes %d: move the "
+				  "core_pattern holds %d characters and this takes %zu: move the "
 				  "program or its configuration to a shorter path",
-				  length);
-	return CMD_DONE;
+				  PATTERN_MAX, strlen(whole));
+	(void)snprintf(pattern, SYSCTL_SIZE, "%.*s", PATTERN_MAX, whole);
+	return status;
 }
 
 static int write_setting(struct cmd *cmd, const char *path, const char *value)
@@ -220,8 +190,8 @@ static int put_back(struct cmd *cmd, const struct settings *settings)
 static int apply(struct cmd *cmd, const char *pattern, const struct settings *before)
 {
 	if (write_setting(cmd, SYSCTL_CORE_PATTERN, pattern) == CMD_DONE &&
-	    write_setting(cmd, SYSCTL_CORE_PIPE_LIMIT, CORE_PIPE_LIMIT) == CMD_DONE &&
-	    write_setting(cmd, SYSCTL_SUID_DUMPABLE, SUID_DUMPABLE) == CMD_DONE)
+	    write_setting(cmd, SYSCTL_CORE_PIPE_LIMIT, SETTINGS_PIPE_LIMIT) == CMD_DONE &&
+	    write_setting(cmd, SYSCTL_SUID_DUMPABLE, SETTINGS_SUID_DUMPABLE) == CMD_DONE)
 		return CMD_DONE;
 	(void)put_back(cmd, before);
 	return CMD_FAILED;
@@ -240,6 +210,61 @@ static int check_arguments(struct cmd *cmd)
 	return cmd_read_config(cmd);
 }
 
+/* ---- one at a time ---- */
+
+/* Two at once would remember one another's settings. Held until the process ends. */
+static int lock_settings(struct cmd *cmd)
+{
+	int dir_fd = open(SAVED_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = -1, r;
+
+	r = dir_fd < 0 ? -errno : dir_open_file(dir_fd, LOCK_FILE, O_RDWR | O_CREAT, &fd);
+	close_fd(&dir_fd);
+	if (r == 0 && flock(fd, LOCK_EX) < 0)
+		r = -errno;
+	return r == 0 ? CMD_DONE :
+			cmd_failed(cmd, SAVED_DIR "/" LOCK_FILE ": %s", dir_strerror(r));
+}
+
+/* ---- whoever applies sysctl settings again ---- */
+
+static const char sysctl_text[] =
+	"# Written by 'corefold enable', removed by 'corefold disable'.\n"
+	"kernel.core_pattern = %s\n"
+	"kernel.core_pipe_limit = " SETTINGS_PIPE_LIMIT "\n"
+	"fs.suid_dumpable = " SETTINGS_SUID_DUMPABLE "\n";
+
+/*
+ * An upgrade of systemd, say, applies its 50-coredump.conf again; this file comes after it.
+ * Not for a program that was started with a configuration of its own: that is a trial.
+ */
+static void keep_settings(struct cmd *cmd, const char *pattern)
+{
+	char text[sizeof(sysctl_text) + SYSCTL_SIZE];
+	int r;
+
+	if (cmd->config_path)
+		return;
+	(void)snprintf(text, sizeof(text), sysctl_text, pattern);
+	r = sysctld_write(text);
+	if (r < 0)
+		(void)cmd_failed(cmd,
+				 "warning: " SYSCTLD_DIR "/" SYSCTLD_FILE ": %s: whoever runs "
+				 "sysctl may put another handler behind core_pattern",
+				 strerror(-r));
+}
+
+static int tell_enabled(struct cmd *cmd, const char *pattern, const struct settings *before)
+{
+	enum pattern_kind kind = pattern_kind(before->pattern);
+
+	(void)printf("core_pattern: %s\n(was: %s)\n", pattern, before->pattern);
+	if (kind == PATTERN_PIPE || kind == PATTERN_SOCKET)
+		(void)printf("%s gets no more core dumps until 'corefold disable'\n",
+			     pattern_owner(before->pattern));
+	return cmd_flush(cmd);
+}
+
 static int enable_run(struct cmd *cmd)
 {
 	struct settings before;
@@ -252,22 +277,27 @@ static int enable_run(struct cmd *cmd)
 	status = make_pattern(cmd, pattern);
 	if (status == CMD_DONE)
 		status = check_directory(cmd);
+	if (status == CMD_DONE)
+		status = lock_settings(cmd);
 	if (status != CMD_DONE)
 		return status;
 	r = read_settings(&before);
 	if (r < 0)
 		return cmd_failed(cmd, "cannot read the kernel's settings: %s", strerror(-r));
 	/* Enabled already: what was there before the first time stays what was there. */
-	if (!cmd_pattern_is_ours()) {
+	if (!pattern_is_ours(before.pattern)) {
 		r = save_settings(&before);
 		if (r != 0)
 			return cmd_failed(cmd, SAVED_DIR "/" SAVED_FILE ": %s", dir_strerror(r));
 	}
 	status = apply(cmd, pattern, &before);
-	if (status == CMD_DONE)
-		(void)printf("core_pattern: %s\n(was: %s)\n", pattern, before.pattern);
-	return status == CMD_DONE ? cmd_flush(cmd) : status;
+	if (status != CMD_DONE)
+		return status;
+	keep_settings(cmd, pattern);
+	return tell_enabled(cmd, pattern, &before);
 }
+
+/* ---- disable ---- */
 
 static int disable_run(struct cmd *cmd)
 {
@@ -277,6 +307,12 @@ static int disable_run(struct cmd *cmd)
 	status = check_arguments(cmd);
 	if (status != CMD_DONE)
 		return status < 0 ? CMD_DONE : status;
+	status = lock_settings(cmd);
+	if (status != CMD_DONE)
+		return status;
+	r = sysctld_remove(); /* first, or it would put us back */
+	if (r < 0)
+		return cmd_failed(cmd, SYSCTLD_DIR "/" SYSCTLD_FILE ": %s", strerror(-r));
 	if (!cmd_pattern_is_ours())
 		return cmd_failed(cmd, "core_pattern is not corefold's: nothing to put back");
 	r = load_settings(&saved);
@@ -298,8 +334,9 @@ const struct command cmd_enable = {
 	.arguments = "",
 	.summary = "put corefold behind core_pattern",
 	.description = "Writes kernel.core_pattern and reads it back, then kernel.core_pipe_limit\n"
-		       "(" CORE_PIPE_LIMIT ") and fs.suid_dumpable (" SUID_DUMPABLE
-		       "), and remembers what was there.",
+		       "(" SETTINGS_PIPE_LIMIT ") and fs.suid_dumpable (" SETTINGS_SUID_DUMPABLE
+		       "), and remembers what was there. Another handler\n"
+		       "gets no more core dumps then, until 'corefold disable'.",
 	.run = enable_run,
 };
 

@@ -200,6 +200,7 @@ static int tick_state(struct cmd *cmd, struct tick *tick)
 				    strerror(r < 0 ? -r : EIO));
 	count_unseen(ledger, &tick->kmsg);
 	stops_tick(&ledger->state->header.stops, tick->stopping);
+	ledger->state->header.tick_ns = ledger->on_time_ns > 0 ? ledger->on_time_ns : 1;
 	if (settle_hours(cmd, ledger) != CMD_DONE)
 		status = CMD_FAILED;
 	if (tick->textfile.fd >= 0 && summary_take_state(&tick->summary, ledger) != 0)

@@ -62,7 +62,8 @@ struct state_header {
 	uint64_t machine; /* names this state in its counters; 0: not yet chosen */
 	struct stops stops;
 	uint8_t checked_boot_id[CLOCK_BOOT_ID_BYTES]; /* boot in which all of it was looked through */
-	uint64_t reserved[10];
+	int64_t tick_ns; /* on-time of the last tick; 0: none yet */
+	uint64_t reserved[9];
 	uint32_t complete; /* bool: what counters and records tell has been put back */
 	uint32_t crc; /* of all before it */
 };

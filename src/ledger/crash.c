@@ -14,6 +14,11 @@
 #include "io/events.h"
 #include "policy/units.h"
 
+bool ledger_is_drill(uint32_t uid, const char *process)
+{
+	return uid == geteuid() && strcmp(process, LEDGER_DRILL) == 0;
+}
+
 static void ticket_init(struct ledger_ticket *ticket, const struct ledger_crash *crash)
 {
 	*ticket = (struct ledger_ticket){ .uid = crash->uid,
@@ -95,7 +100,7 @@ static void mark_hours(struct ledger *ledger, const struct ledger_crash *crash)
 {
 	struct state_header *header = &ledger->state->header;
 
-	if (!crash->imported)
+	if (!crash->imported && !ledger_is_drill(crash->uid, crash->process))
 		hours_crash(&header->hours, clock_covered_ns(&header->clock),
 			    ledger->config->interval_ns);
 }
@@ -151,6 +156,7 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 {
 	struct state *state = ledger->state;
 	int64_t wall_ns = crash->wall_ns ?: ledger->now.wall_ns;
+	struct throttle_limits limits;
 	struct throttle_verdict verdict;
 	struct state_slot slot;
 	int r;
@@ -161,12 +167,13 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	ticket->on_time_ns = crash->imported ? imported_at_ns(ledger, wall_ns) :
 					       ledger->on_time_ns;
 	mark_hours(ledger, crash);
-	verdict = account_crash(&slot.account, &ledger->config->throttle, ticket->on_time_ns,
-				crash->signature);
+	limits = ledger->config->throttle;
+	limits.enabled = limits.enabled && !ledger_is_drill(crash->uid, crash->process);
+	verdict = account_crash(&slot.account, &limits, ticket->on_time_ns, crash->signature);
 	ticket->decision = verdict.decision;
 	ticket->weight = verdict.weight;
 	ticket->loop_started = verdict.loop_started;
-	ledger_set_reason(ticket, reason_of(&verdict, &ledger->config->throttle));
+	ledger_set_reason(ticket, reason_of(&verdict, &limits));
 	if (slot.account.crashes == 1)
 		slot.first_ns = ticket->on_time_ns;
 	slot.last_ns = ledger->on_time_ns;

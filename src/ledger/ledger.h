@@ -31,6 +31,14 @@
 /* Stands for evicted processes in the record that carries their weight. */
 #define LEDGER_EVICTED "(evicted)"
 
+/*
+ * What doctor crashes as, to see that crashes arrive. Counted, but not throttled, and no
+ * crash as far as the hours are concerned. Only the state's owner can crash so, who could
+ * write any count.
+ */
+#define LEDGER_DRILL "corefold-doctor"
+bool ledger_is_drill(uint32_t uid, const char *process);
+
 enum {
 	LEDGER_E_BUSY = STATE_E_BUSY,
 	LEDGER_E_FOLD = 16,

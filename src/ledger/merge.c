@@ -22,8 +22,9 @@ static int merge_event(struct ledger *ledger, const struct event *event, bool sy
 	r = state_claim(state, event->uid, event->process, &index, &slot);
 	if (r != 0)
 		return r == STATE_E_FULL ? -EAGAIN : r;
-	hours_crash(&state->header.hours, clock_covered_ns(&state->header.clock),
-		    ledger->config->interval_ns);
+	if (!ledger_is_drill(event->uid, event->process))
+		hours_crash(&state->header.hours, clock_covered_ns(&state->header.clock),
+			    ledger->config->interval_ns);
 	if (slot.account.crashes == 0)
 		slot.first_ns = ledger->on_time_ns;
 	slot.last_ns = ledger->on_time_ns;
