@@ -8,11 +8,11 @@ _corefold_commands()
 	"$1" --help 2>/dev/null | sed -nE 's/^  ([a-z]+) +.*/\1/p'
 }
 
-# "--name=" where an argument must follow
+# Both forms; "--name=" where an argument must follow
 _corefold_options()
 {
 	"$1" "$2" --help 2>/dev/null |
-		grep -oE '^ +(-[A-Za-z], )?--[a-z-]+=?' | tr -s ' ,' '\n'
+		grep -oE '^ +(-[A-Za-z0-9],? ?)?(--[a-z-]+=?)?' | tr -s ' ,' '\n'
 }
 
 # Empty for who may not read the state.

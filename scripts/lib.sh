@@ -7,7 +7,9 @@
 BUILD_PACKAGES=(gcc meson ninja-build pkg-config libc6-dev libelf-dev libjansson-dev libinih-dev
 	zlib1g-dev libmd-dev libisal-dev libunwind-dev libseccomp-dev liblzma-dev libiberty-dev)
 TEST_PACKAGES=(check g++ gdb jq clang libclang-rt-14-dev mandoc groff-base shellcheck binutils elfutils
-	python3 xz-utils e2fsprogs xfsprogs strace curl procps)
+	python3 xz-utils e2fsprogs xfsprogs strace curl procps zsh fish)
+# What scripts/package needs on top.
+PACKAGE_PACKAGES=(dpkg-dev lintian jq)
 
 say() { printf '%s\n' "$*"; }
 die() {
