@@ -27,6 +27,8 @@ enum {
 	LETTER_NOVEL,
 	LETTER_INTERVAL,
 	LETTER_NO_THROTTLE,
+	LETTER_SLOW_LIMIT,
+	LETTER_SLOW_WINDOW,
 };
 
 static const struct cmd_option options[] = {
@@ -34,6 +36,8 @@ static const struct cmd_option options[] = {
 	{ LETTER_AGE_OUT, "age-out", "SPAN", "how long a crash counts (8min)" },
 	{ LETTER_EVERY, "every", "N", "a loop keeps one crash of N (10)" },
 	{ LETTER_NOVEL, "novel", "N", "new signatures kept per process and age-out (8)" },
+	{ LETTER_SLOW_LIMIT, "slow-limit", "N", "crashes inside the slow window, 0 for none (0)" },
+	{ LETTER_SLOW_WINDOW, "slow-window", "SPAN", "how long that window is (24h)" },
 	{ LETTER_INTERVAL, "interval", "SPAN", "what an hour is (1h)" },
 	{ LETTER_NO_THROTTLE, "no-throttle", NULL, "keep every crash" },
 	{ 0 },
@@ -278,29 +282,32 @@ static int take_span(int64_t *ret_ns)
 	return r;
 }
 
-static int take_option(struct simulation *sim, int letter)
+static int take_number(uint32_t least, uint32_t most, uint32_t *ret_number)
 {
 	uint64_t number;
-	int r = 0;
+	int r;
 
+	r = units_parse_number(optarg, most, &number);
+	if (r == 0 && number < least)
+		return -ERANGE;
+	if (r == 0)
+		*ret_number = (uint32_t)number;
+	return r;
+}
+
+static int take_option(struct simulation *sim, int letter)
+{
 	switch (letter) {
 	case LETTER_LIMIT:
-		r = units_parse_number(optarg, THROTTLE_LIMIT_MAX, &number);
-		if (r == 0)
-			sim->limits.limit = (uint32_t)number;
-		return r;
+		return take_number(0, THROTTLE_LIMIT_MAX, &sim->limits.limit);
+	case LETTER_SLOW_LIMIT:
+		return take_number(0, THROTTLE_LIMIT_MAX, &sim->limits.slow_limit);
 	case LETTER_EVERY:
-		r = units_parse_number(optarg, UINT32_MAX, &number);
-		if (r == 0 && number == 0)
-			return -ERANGE;
-		if (r == 0)
-			sim->limits.report_every = (uint32_t)number;
-		return r;
+		return take_number(1, UINT32_MAX, &sim->limits.report_every);
 	case LETTER_NOVEL:
-		r = units_parse_number(optarg, THROTTLE_NOVEL_MAX, &number);
-		if (r == 0)
-			sim->limits.novel_per_window = (uint32_t)number;
-		return r;
+		return take_number(0, THROTTLE_NOVEL_MAX, &sim->limits.novel_per_window);
+	case LETTER_SLOW_WINDOW:
+		return take_span(&sim->limits.slow_window_ns);
 	case LETTER_AGE_OUT:
 		return take_span(&sim->limits.age_out_ns);
 	case LETTER_INTERVAL:

@@ -52,6 +52,8 @@ static const struct key keys[] = {
 	KEY("Throttle", "ReportEvery", VALUE_U32, throttle.report_every, 1, UINT32_MAX),
 	KEY("Throttle", "NovelPerProcess", VALUE_U32, throttle.novel_per_window, 0,
 	    THROTTLE_NOVEL_MAX),
+	KEY("Throttle", "SlowLoopLimit", VALUE_U32, throttle.slow_limit, 0, THROTTLE_LIMIT_MAX),
+	KEY("Throttle", "SlowLoopWindow", VALUE_SPAN, throttle.slow_window_ns, 1, YEARS_NS),
 	KEY("Throttle", "PendingMax", VALUE_SPAN, pending_max_ns, 1, YEARS_NS),
 	KEY("Capture", "Kind", VALUE_KIND, kind, 0, 0),
 	KEY("Capture", "MaxCoreSize", VALUE_BYTES, max_core_bytes, 0, INT64_MAX),

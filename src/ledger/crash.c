@@ -72,7 +72,7 @@ static const char *reason_of(const struct throttle_verdict *verdict,
 	case THROTTLE_NOVEL:
 		return "a crash loop, but this signature is new";
 	case THROTTLE_FOLD:
-		return "in a crash loop";
+		return verdict->slow ? "in a slow crash loop" : "in a crash loop";
 	}
 	return "";
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Only the newest limit + 1 crash times can decide whether a process loops, so a ring
- * of fixed size gives the same verdicts as an unbounded list; the unit tests compare
+ * Only the newest limit + 1 crash times of each window can decide whether a process loops,
+ * so a ring of fixed size gives the same verdicts as an unbounded list; the unit tests compare
  * the two on random traces.
  *
  * Invariant: crashes = kept weight + pending, after every call.
@@ -48,24 +48,56 @@ static bool younger_than(int64_t then_ns, int64_t now_ns, int64_t age_ns)
 	return (uint64_t)now_ns - (uint64_t)then_ns < (uint64_t)age_ns;
 }
 
-bool throttle_window_over(const struct throttle_window *window,
-			  const struct throttle_limits *limits, int64_t now_ns)
+/* More than `limit` crashes younger than that? */
+static bool over(const struct throttle_window *window, uint32_t limit, int64_t age_ns,
+		 int64_t now_ns)
 {
-	uint32_t deciding = limits->limit + 1;
+	uint32_t deciding = limit + 1;
 
 	if (window->count < deciding || deciding > THROTTLE_RING)
 		return false;
-	return younger_than(window_newest(window, deciding), now_ns, limits->age_out_ns);
+	return younger_than(window_newest(window, deciding), now_ns, age_ns);
+}
+
+static bool over_fast(const struct throttle_window *window, const struct throttle_limits *limits,
+		      int64_t now_ns)
+{
+	return over(window, limits->limit, limits->age_out_ns, now_ns);
+}
+
+static bool over_slow(const struct throttle_window *window, const struct throttle_limits *limits,
+		      int64_t now_ns)
+{
+	return limits->slow_limit > 0 &&
+	       over(window, limits->slow_limit, limits->slow_window_ns, now_ns);
+}
+
+bool throttle_window_over(const struct throttle_window *window,
+			  const struct throttle_limits *limits, int64_t now_ns)
+{
+	return over_fast(window, limits, now_ns) || over_slow(window, limits, now_ns);
+}
+
+static bool end_of(const struct throttle_window *window, uint32_t limit, int64_t age_ns,
+		   int64_t *ret_end_ns)
+{
+	if (limit == 0 || window->count < limit)
+		return false;
+	if (__builtin_add_overflow(window_newest(window, limit), age_ns, ret_end_ns))
+		*ret_end_ns = INT64_MAX;
+	return true;
 }
 
 bool throttle_window_end(const struct throttle_window *window,
 			 const struct throttle_limits *limits, int64_t *ret_end_ns)
 {
-	if (limits->limit == 0 || window->count < limits->limit)
-		return false;
-	if (__builtin_add_overflow(window_newest(window, limits->limit),
-				   limits->age_out_ns, ret_end_ns))
-		*ret_end_ns = INT64_MAX;
+	bool fast = end_of(window, limits->limit, limits->age_out_ns, ret_end_ns);
+	int64_t slow_ns;
+
+	if (!end_of(window, limits->slow_limit, limits->slow_window_ns, &slow_ns))
+		return fast;
+	if (!fast || slow_ns > *ret_end_ns)
+		*ret_end_ns = slow_ns;
 	return true;
 }
 
@@ -169,6 +201,7 @@ struct throttle_verdict throttle_crash(struct throttle_process *process,
 	} else {
 		verdict = (struct throttle_verdict){ .decision = THROTTLE_FOLD };
 	}
+	verdict.slow = over_slow(window, limits, now_ns) && !over_fast(window, limits, now_ns);
 	verdict.loop_started = !was_over && throttle_window_over(window, limits, now_ns);
 	return verdict;
 }

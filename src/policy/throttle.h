@@ -33,11 +33,18 @@ struct throttle_limits {
 	uint32_t report_every; /* a loop keeps one crash of this many, >= 1 */
 	uint32_t novel_per_window; /* novel crashes kept per age-out, <= THROTTLE_NOVEL_MAX */
 	int64_t age_out_ns;
+	/*
+	 * A second, longer window for loops that are slower than the first: more than
+	 * slow_limit crashes inside slow_window_ns are a loop, too. 0: there is none.
+	 */
+	uint32_t slow_limit; /* <= THROTTLE_LIMIT_MAX */
+	int64_t slow_window_ns;
 };
 
 #define THROTTLE_LIMITS_DEFAULT                                                          \
 	{ .enabled = true, .limit = 8, .report_every = 10, .novel_per_window = 8,        \
-	  .age_out_ns = 480LL * 1000000000 }
+	  .age_out_ns = 480LL * 1000000000, .slow_limit = 0,                             \
+	  .slow_window_ns = 86400LL * 1000000000 }
 
 /* Newest crash times of one process. The newest limit + 1 decide; see VECTORS in the tests. */
 struct throttle_window {
@@ -74,16 +81,21 @@ bool throttle_possible(const struct throttle_process *process);
 struct throttle_verdict {
 	enum throttle_decision decision;
 	bool loop_started; /* this crash is the first of a loop */
+	bool slow; /* a loop by the longer window only */
 	uint64_t weight; /* crashes this report stands for; 0 when folded */
 };
 
-/* Is the process in a crash loop at `now_ns`: more than `limit` crashes younger than the age-out? */
+/*
+ * Is the process in a crash loop at `now_ns`: more than `limit` crashes younger than the
+ * age-out, or more than `slow_limit` inside the slow window?
+ */
 bool throttle_window_over(const struct throttle_window *window,
 			  const struct throttle_limits *limits, int64_t now_ns);
 
 /*
  * On-time at which the present loop ends if no further crash comes, in nanoseconds:
- * the limit-th newest crash plus the age-out. False when that many were never seen.
+ * the limit-th newest crash plus the age-out, or the same of the slow window if that is
+ * later. False when that many were never seen.
  */
 bool throttle_window_end(const struct throttle_window *window,
 			 const struct throttle_limits *limits, int64_t *ret_end_ns);

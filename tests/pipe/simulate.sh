@@ -172,4 +172,13 @@ try 2 1 'usage: every 0' simulate --every 0 /dev/null
 try 2 1 'usage: an age-out without number' simulate --age-out min /dev/null
 try 2 1 'usage: interval 0' simulate --interval 0 /dev/null
 try 2 1 'usage: an unknown option' simulate --limits 3 /dev/null
+# ---- slow loops ----
+
+seq -f '%.0f crash app' 0 7000 105000 >"$base/slow"
+decisions() { "$COREFOLD" simulate "$@" "$base/slow" | jq -r .decision | uniq -c | xargs; }
+is 'a crash every 7000 s is no loop' "$(decisions)" '16 keep'
+is 'with a second window it is' "$(decisions --slow-limit=12)" '12 keep 4 fold'
+is '... if that is long enough' "$(decisions --slow-limit=12 --slow-window=12h)" '16 keep'
+write_config '[Throttle]' 'SlowLoopLimit=3' 'ReportEvery=5'
+is '... by the configuration' "$(decisions -C "$conf")" '3 keep 4 fold 1 keep 4 fold 1 keep 3 fold'
 finish

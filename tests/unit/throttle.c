@@ -215,6 +215,37 @@ START_TEST(test_extreme)
 }
 END_TEST
 
+/* More than 3 in 1000 s beside the usual window; every 4th is kept. */
+static const struct {
+	const char *claim;
+	uint32_t limit;
+	const char *trace;
+	const char *verdicts;
+	const char *starts;
+} slow[] = {
+	{ "off: one every 300 s is no loop", 0, "0+300x8", "K1x8", "" },
+	{ "on: the fourth starts it", 3, "0+300x8", "K1x3 Fx3 K4 F", "4" },
+	{ "just too slow for it", 3, "0+333.333333334x8", "K1x8", "" },
+	{ "just not", 3, "0+333x5", "K1x3 Fx2", "4" },
+	{ "it ends when the fourth newest has aged out", 3, "0+300x4 2000", "K1x3 F K2", "4" },
+	{ "a fast loop counts in it as well", 3, "0x4 600", "K1x3 Fx2", "4" },
+	{ "63 at most", 63, "0x64 999", "K1x8 Fx3 K4 Fx3 K4 Fx3 K4 Fx3 K4 Fx3 K4 Fx3 K4 Fx3 K4 Fx3 K4 "
+	  "Fx3 K4 Fx3 K4 Fx3 K4 Fx3 K4 Fx3 K4 Fx3 K4 F", "9" },
+};
+
+START_TEST(test_slow)
+{
+	struct trace trace = { .limits = defaults };
+
+	trace.limits.report_every = 4;
+	trace.limits.slow_limit = slow[_i].limit;
+	trace.limits.slow_window_ns = 1000 * SEC;
+	play(&trace, slow[_i].trace);
+	claim_str_eq(slow[_i].claim, unit_runs_end(&trace.runs), slow[_i].verdicts);
+	claim_str_eq(slow[_i].claim, trace.loops.bytes, slow[_i].starts);
+}
+END_TEST
+
 /* Nothing else moves, so that a throttle switched on again goes on where it was. */
 START_TEST(test_disabled)
 {
@@ -286,6 +317,27 @@ START_TEST(test_loop_started)
 
 	play(&trace, loops[_i].trace);
 	claim_str_eq(loops[_i].claim, trace.loops.bytes, loops[_i].starts);
+}
+END_TEST
+
+/* The later of the two ends is told. */
+START_TEST(test_slow_end)
+{
+	struct trace trace = { .limits = defaults };
+	int64_t end_ns = -1;
+
+	trace.limits.slow_limit = 3;
+	trace.limits.slow_window_ns = 1000 * SEC;
+	play(&trace, "0+10x4");
+	ck_assert(throttle_window_end(&trace.process.window, &trace.limits, &end_ns));
+	ck_assert_int_eq(end_ns, 1010 * SEC);
+	ck_assert(throttle_window_over(&trace.process.window, &trace.limits, 1000 * SEC - 1));
+	play(&trace, "900x8");
+	ck_assert(throttle_window_end(&trace.process.window, &trace.limits, &end_ns));
+	ck_assert_int_eq(end_ns, 1900 * SEC);
+	trace.limits.slow_limit = 0;
+	ck_assert(throttle_window_end(&trace.process.window, &trace.limits, &end_ns));
+	ck_assert_int_eq(end_ns, 1380 * SEC);
 }
 END_TEST
 
@@ -394,6 +446,8 @@ int main(void)
 	tcase_add_loop_test(vector_case, test_other, 0, ROWS(other));
 	tcase_add_loop_test(vector_case, test_extreme, 0, ROWS(extremes));
 	tcase_add_test(vector_case, test_disabled);
+	tcase_add_loop_test(vector_case, test_slow, 0, ROWS(slow));
+	tcase_add_test(told, test_slow_end);
 	tcase_add_loop_test(told, test_end, 0, ROWS(ends));
 	tcase_add_loop_test(told, test_loop_started, 0, ROWS(loops));
 	tcase_add_test(told, test_decision_name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * The ring of 64 times against the original's unbounded list, on random traces whose gaps
+ * The ring of 64 times against the original's unbounded list and a second window on it, on random traces whose gaps
  * favour the edges of the window; and the ledger over traces with signatures.
  */
 
@@ -22,19 +22,31 @@ struct list {
 	uint64_t since_kept;
 };
 
+static size_t younger(const struct list *list, int64_t age_ns, int64_t now_ns)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		n += now_ns - list->at_ns[i] < age_ns;
+	return n;
+}
+
+static bool list_over(const struct list *list, const struct throttle_limits *limits,
+		      int64_t now_ns)
+{
+	return younger(list, limits->age_out_ns, now_ns) > limits->limit ||
+	       (limits->slow_limit > 0 &&
+		younger(list, limits->slow_window_ns, now_ns) > limits->slow_limit);
+}
+
 static uint64_t list_crash(struct list *list, const struct throttle_limits *limits,
 			   int64_t now_ns)
 {
-	size_t left = 0;
 	uint64_t weight;
 
 	list->at_ns[list->n++] = now_ns;
-	for (size_t i = 0; i < list->n; i++)
-		if (now_ns - list->at_ns[i] < limits->age_out_ns)
-			list->at_ns[left++] = list->at_ns[i];
-	list->n = left;
 	list->since_kept++;
-	if (list->n > limits->limit && list->since_kept < limits->report_every)
+	if (list_over(list, limits, now_ns) && list->since_kept < limits->report_every)
 		return 0;
 	weight = list->since_kept;
 	list->since_kept = 0;
@@ -43,8 +55,12 @@ static uint64_t list_crash(struct list *list, const struct throttle_limits *limi
 
 static struct throttle_limits random_limits(struct unit_random *random)
 {
+	bool slow = unit_below(random, 2) == 0;
+
 	return (struct throttle_limits){
 		.enabled = true,
+		.slow_limit = slow ? (uint32_t)unit_below(random, 64) : 0,
+		.slow_window_ns = 1 + (int64_t)unit_below(random, 5000),
 		.limit = 1 + (uint32_t)unit_below(random, unit_below(random, 4) ? 10 : 63),
 		.report_every = 1 + (uint32_t)unit_below(random, 20),
 		.novel_per_window = (uint32_t)unit_below(random, THROTTLE_NOVEL_MAX + 1),
@@ -91,7 +107,7 @@ static void compare_trace(struct unit_random *random)
 		check_that(verdict.decision == (wanted ? THROTTLE_KEEP : THROTTLE_FOLD));
 		check_that(process.pending == list.since_kept);
 		check_that(throttle_window_over(&process.window, &limits, now_ns) ==
-			   (list.n > limits.limit));
+			   list_over(&list, &limits, now_ns));
 	}
 }
 
