@@ -29,6 +29,8 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/store.h"
+#include "logs.h"
+#include "loops.h"
 #include "policy/cgroup.h"
 #include "policy/units.h"
 #include "quota.h"
@@ -128,9 +130,6 @@ static void log_decision(const struct crash *crash)
 	if (ticket->without_lock)
 		log_warning("crash of %s (pid %" PRId64 ") counted in events: %s",
 			    ticket->process, crash->request.pid, ticket->reason);
-	if (ticket->loop_started)
-		log_notice("%s (uid %u) is in a crash loop: from now on one crash in %u is kept",
-			   ticket->process, ticket->uid, ledger->config->throttle.report_every);
 }
 
 static int decide(struct crash *crash)
@@ -298,20 +297,6 @@ static void describe(struct crash *crash)
 
 /* ---- 4. the record ---- */
 
-static void log_kept(const struct crash *crash)
-{
-	const struct record *record = &crash->record;
-	char stored[UNITS_SIZE];
-
-	log_notice("kept %s: %s (pid %" PRId64 ", uid %u) signal %d, weight %" PRIu64
-		   ", %s %s%s%s",
-		   record->id, record->process, record->pid, record->uid, record->signal,
-		   record->weight, capture_kind_name(record->capture),
-		   units_format_bytes(record->stored_bytes, stored),
-		   record->complete || record->capture == CAPTURE_NONE ? "" : " (incomplete)",
-		   crash->victim.verified || crash->replayed ? "" : ", identity unverified");
-}
-
 /* All that /proc can prove, and the dump's word on it. */
 static void verify(struct crash *crash)
 {
@@ -377,7 +362,7 @@ static int after_settling(struct crash *crash, int r)
 		log_warning("%s is kept, but the state cannot be used now: it will be counted as kept by "
 			    "the next who gets the lock",
 			    crash->record.id);
-	log_kept(crash);
+	logs_kept(crash);
 	quota_apply(crash->ledger->store_fd, crash->config, crash->ledger->now.wall_ns);
 	run_hooks(crash);
 	return 0;
@@ -427,6 +412,27 @@ static void learn(struct crash *crash)
 
 /* ---- the pipeline ---- */
 
+/* Not of crashes that are over, and not with files that would be root's. */
+static bool starts_loop(const struct crash *crash)
+{
+	return crash->ticket.loop_started && !crash->replayed && !crash->count_only;
+}
+
+/* Once a loop: whoever is to back off wants to know the unit, which only a held process tells. */
+static void begin_loop(struct crash *crash)
+{
+	verify(crash);
+	describe_victim(crash);
+	loops_begin(crash);
+}
+
+static void end_of_fold(struct crash *crash)
+{
+	logs_folded(crash);
+	if (starts_loop(crash))
+		hook_run(crash->config, crash->ledger->dir_fd, crash->ledger->store_fd, HOOKS_MS);
+}
+
 int handle_crash(struct crash *crash)
 {
 	int r;
@@ -437,8 +443,12 @@ int handle_crash(struct crash *crash)
 	r = decide(crash);
 	if (r == 0 && crash->ticket.decision == THROTTLE_FOLD && !crash->count_only)
 		(void)is_novel(crash); /* the ticket says keep then */
+	if (r == 0 && starts_loop(crash))
+		begin_loop(crash);
 	if (r < 0 || crash->ticket.decision == THROTTLE_FOLD) {
 		source_release(&crash->source);
+		if (r == 0)
+			end_of_fold(crash); /* nobody is held any more */
 		return r;
 	}
 	if (crash->count_only)

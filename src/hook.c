@@ -28,16 +28,20 @@
 #define WORDS_MAX 32
 #define POLL_MS 20
 
-bool hook_wanted(const struct config *config)
-{
-	return config->on_keep[0] || config->on_new_signature[0];
-}
+#define LOOP_PREFIX "loop-"
+#define TEMP_PREFIX ".new."
 
 /* ---- the queue ---- */
 
+/* Ids of records begin with a date. */
+static bool is_loop(const char *name)
+{
+	return strncmp(name, LOOP_PREFIX, strlen(LOOP_PREFIX)) == 0;
+}
+
 static int is_entry(const struct dirent *entry)
 {
-	return store_is_id(entry->d_name);
+	return store_is_id(entry->d_name) || is_loop(entry->d_name);
 }
 
 static int list_entries(int queue_fd, struct dirent ***ret_entries)
@@ -54,24 +58,64 @@ static void free_entries(struct dirent **entries, int n)
 	free(entries);
 }
 
-int hook_queue(const struct config *config, int dir_fd, const char *id)
+/* The queue, if it has room. */
+static int open_queue(int dir_fd, int *ret_fd)
 {
-	_cleanup_close_ int queue_fd = -1, fd = -1;
 	struct dirent **entries = NULL;
 	int r, n;
 
-	if (!hook_wanted(config))
-		return 0;
-	r = dir_open_below(dir_fd, HOOK_DIR, &queue_fd);
+	r = dir_open_below(dir_fd, HOOK_DIR, ret_fd);
 	if (r != 0)
 		return r < 0 ? r : -EPERM;
-	n = list_entries(queue_fd, &entries);
+	n = list_entries(*ret_fd, &entries);
 	if (n < 0)
 		return n;
 	free_entries(entries, n);
-	if (n >= HOOK_QUEUE_MAX)
-		return -ENOSPC;
-	r = dir_open_file(queue_fd, id, O_WRONLY | O_CREAT, &fd);
+	return n >= HOOK_QUEUE_MAX ? -ENOSPC : 0;
+}
+
+int hook_queue(const struct config *config, int dir_fd, const char *id)
+{
+	_cleanup_close_ int queue_fd = -1, fd = -1;
+	int r;
+
+	if (!config->on_keep[0] && !config->on_new_signature[0])
+		return 0;
+	r = open_queue(dir_fd, &queue_fd);
+	if (r == 0)
+		r = dir_open_file(queue_fd, id, O_WRONLY | O_CREAT, &fd);
+	return r > 0 ? -EPERM : r;
+}
+
+static const char *loop_command(const struct config *config, enum hook_loop what)
+{
+	return what == HOOK_LOOP_START ? config->on_loop_start : config->on_loop_end;
+}
+
+/* Whole before it has its name: a worker may be looking. */
+int hook_queue_loop(const struct config *config, int dir_fd, enum hook_loop what,
+		    const char *text)
+{
+	_cleanup_close_ int queue_fd = -1, fd = -1;
+	char temp[32], name[64];
+	struct clock_reading now;
+	int r;
+
+	if (!loop_command(config, what)[0])
+		return 0;
+	r = clock_read(&now);
+	if (r == 0)
+		r = open_queue(dir_fd, &queue_fd);
+	if (r < 0)
+		return r;
+	(void)snprintf(temp, sizeof(temp), TEMP_PREFIX "%d", (int)getpid());
+	(void)snprintf(name, sizeof(name), LOOP_PREFIX "%020lld-%d-%s", (long long)now.wall_ns,
+		       (int)getpid(), what == HOOK_LOOP_START ? "start" : "end");
+	r = dir_open_file(queue_fd, temp, O_WRONLY | O_CREAT | O_TRUNC, &fd);
+	if (r == 0)
+		r = dir_write_all(fd, text, strlen(text));
+	if (r == 0 && renameat(queue_fd, temp, queue_fd, name) < 0)
+		r = -errno;
 	return r > 0 ? -EPERM : r;
 }
 
@@ -139,16 +183,13 @@ static int wait_for(pid_t child, int64_t timeout_ms, bool *ret_killed)
 }
 
 static void run_command(const struct config *config, const char *command, const char *event,
-			const char *id, int record_fd)
+			const char *id, const char *path, int record_fd)
 {
 	int64_t timeout_ms = config->hook_timeout_ns / 1000000;
-	char path[PATH_MAX + 64];
 	bool killed;
 	pid_t child;
 	int status;
 
-	(void)snprintf(path, sizeof(path), "%s/" STORE_DIR "/%s" STORE_RECORD_SUFFIX,
-		       config->directory, id);
 	process_deadline((unsigned int)(timeout_ms / 1000) + 30);
 	if (lseek(record_fd, 0, SEEK_SET) < 0)
 		return;
@@ -194,21 +235,44 @@ static bool is_new(int dir_fd, int store_fd, const char *id)
 	return new;
 }
 
-static void run_entry(const struct config *config, int dir_fd, int store_fd, const char *id)
+/* What is told of the loop is in the entry itself. */
+static void run_loop(const struct config *config, int queue_fd, const char *name)
+{
+	size_t n = strlen(name);
+	enum hook_loop what = n > 4 && strcmp(name + n - 4, "-end") == 0 ? HOOK_LOOP_END :
+									     HOOK_LOOP_START;
+	const char *command = loop_command(config, what);
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX + 80];
+
+	(void)snprintf(path, sizeof(path), "%s/" HOOK_DIR "/%.60s", config->directory, name);
+	if (command[0] && dir_open_file(queue_fd, name, O_RDONLY, &fd) == 0)
+		run_command(config, command, what == HOOK_LOOP_END ? "loop-end" : "loop-start",
+			    "a loop", path, fd);
+}
+
+static void run_record(const struct config *config, int dir_fd, int store_fd, const char *id)
 {
 	_cleanup_close_ int fd = -1;
-	char name[STATE_ID_SIZE + 16];
+	char name[STATE_ID_SIZE + 16], path[PATH_MAX + 64];
 
 	(void)snprintf(name, sizeof(name), "%.*s" STORE_RECORD_SUFFIX, STATE_ID_SIZE, id);
 	if (dir_open_file(store_fd, name, O_RDONLY, &fd) != 0)
 		return; /* removed to make room meanwhile */
+	(void)snprintf(path, sizeof(path), "%s/" STORE_DIR "/%s", config->directory, name);
 	if (config->on_keep[0])
-		run_command(config, config->on_keep, "keep", id, fd);
+		run_command(config, config->on_keep, "keep", id, path, fd);
 	if (config->on_new_signature[0] && is_new(dir_fd, store_fd, id))
-		run_command(config, config->on_new_signature, "new-signature", id, fd);
+		run_command(config, config->on_new_signature, "new-signature", id, path, fd);
 }
 
 /* ---- all of them ---- */
+
+static bool hook_wanted(const struct config *config)
+{
+	return config->on_keep[0] || config->on_new_signature[0] || config->on_loop_start[0] ||
+	       config->on_loop_end[0];
+}
 
 static bool has_entries(int queue_fd)
 {
@@ -233,7 +297,10 @@ static bool run_entries(const struct config *config, int dir_fd, int store_fd, i
 		return false;
 	n = list_entries(queue_fd, &entries);
 	for (int i = 0; i < n && clock_monotonic_ms() < end_ms; i++) {
-		run_entry(config, dir_fd, store_fd, entries[i]->d_name);
+		if (is_loop(entries[i]->d_name))
+			run_loop(config, queue_fd, entries[i]->d_name);
+		else
+			run_record(config, dir_fd, store_fd, entries[i]->d_name);
 		(void)unlinkat(queue_fd, entries[i]->d_name, 0); /* else it runs once more */
 	}
 	if (n >= 0)
@@ -246,7 +313,8 @@ void hook_run(const struct config *config, int dir_fd, int store_fd, int64_t bud
 	int64_t end_ms = clock_monotonic_ms() + budget_ms;
 	_cleanup_close_ int queue_fd = -1;
 
-	if (!hook_wanted(config) || dir_open_below(dir_fd, HOOK_DIR, &queue_fd) != 0)
+	if (!hook_wanted(config) || faccessat(dir_fd, HOOK_DIR, F_OK, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    dir_open_below(dir_fd, HOOK_DIR, &queue_fd) != 0)
 		return;
 	/*
 	 * Who comes while another holds the lock leaves its entry to that one, maybe after

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * Commands that are run for a kept crash: [Hook] OnKeep= and OnNewSignature=.
+ * Commands that are run for a kept crash: [Hook] OnKeep= and OnNewSignature=; and for the
+ * start and the end of a crash loop: OnLoopStart= and OnLoopEnd=.
  *
  * A keep leaves an entry in the directory `hooks`, once its record is durable, and then
  * works the entries off unless another is at it already: so one hook runs at a time,
@@ -21,11 +22,17 @@
 #define HOOK_DIR "hooks"
 #define HOOK_QUEUE_MAX 1024 /* entries; beyond, hooks are not run, and the log says so */
 
-/* Is any command configured? */
-bool hook_wanted(const struct config *config);
-
-/* Leaves an entry for the record. -errno, -ENOSPC when the queue is full. */
+/* Leaves an entry for the record, if a command wants it. -errno, -ENOSPC when the queue is full. */
 int hook_queue(const struct config *config, int dir_fd, const char *id);
+
+enum hook_loop {
+	HOOK_LOOP_START,
+	HOOK_LOOP_END,
+};
+
+/* The same for a loop; `text` is what the command gets on its standard input. */
+int hook_queue_loop(const struct config *config, int dir_fd, enum hook_loop what,
+		    const char *text);
 
 /*
  * Works off the entries, for as long as budget_ms; logs what fails. Takes over the alarm

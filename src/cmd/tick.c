@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "cmd/textfile.h"
@@ -24,6 +25,8 @@
 #include "io/store.h"
 #include "policy/units.h"
 #include "hook.h"
+#include "io/log.h"
+#include "loops.h"
 #include "quota.h"
 #include "settle.h"
 #include "summary/summary.h"
@@ -179,10 +182,24 @@ struct tick {
 	struct textfile textfile;
 	struct summary summary; /* of the machine as it is, for the textfile */
 	bool stopping;
+	json_t *ended; /* loops */
+	struct log_target system_log;
 };
 #define TICK_NULL                                                                        \
 	{ .ledger = LEDGER_NULL, .kmsg = KMSG_NULL, .textfile = TEXTFILE_NULL,           \
 	  .summary = SUMMARY_NULL }
+
+/* To the system's log, where the start of the loop stands, and not into cron's mail. */
+static void tell_ended(struct tick *tick)
+{
+	struct log_target ours = log_get();
+
+	if (!isatty(STDERR_FILENO))
+		log_set(tick->system_log);
+	loops_tell_ended(&tick->ledger, tick->ended);
+	log_set(ours);
+	tick->ended = NULL;
+}
 
 static int tick_state(struct cmd *cmd, struct tick *tick)
 {
@@ -201,11 +218,13 @@ static int tick_state(struct cmd *cmd, struct tick *tick)
 	count_unseen(ledger, &tick->kmsg);
 	stops_tick(&ledger->state->header.stops, tick->stopping);
 	ledger->state->header.tick_ns = ledger->on_time_ns > 0 ? ledger->on_time_ns : 1;
+	tick->ended = loops_take_ended(ledger);
 	if (settle_hours(cmd, ledger) != CMD_DONE)
 		status = CMD_FAILED;
 	if (tick->textfile.fd >= 0 && summary_take_state(&tick->summary, ledger) != 0)
 		textfile_abort(&tick->textfile);
 	ledger_unlock(ledger);
+	tell_ended(tick);
 	for (size_t i = 0; i < n; i++)
 		if (write_folded(cmd, ledger, &folded[i]) != CMD_DONE)
 			status = CMD_FAILED;
@@ -278,9 +297,13 @@ static int tick_all(struct cmd *cmd, struct tick *tick)
 /* What only root can open is opened before root is given up. */
 static int tick_open(struct cmd *cmd, struct tick *tick)
 {
+	const struct log_target ours = log_get();
 	_cleanup_close_ int kmsg_fd = -1;
 	int status;
 
+	log_open(false);
+	tick->system_log = log_get();
+	log_set(ours);
 	(void)kmsg_open(&kmsg_fd);
 	status = cmd_open_ledger(cmd, &tick->ledger);
 	if (status == CMD_DONE)

@@ -72,6 +72,8 @@ static const struct key keys[] = {
 	KEY("Hours", "Interval", VALUE_SPAN, interval_ns, 1000000, YEARS_NS),
 	KEY("Hook", "OnKeep", VALUE_TEXT, on_keep, 0, CONFIG_COMMAND_SIZE),
 	KEY("Hook", "OnNewSignature", VALUE_TEXT, on_new_signature, 0, CONFIG_COMMAND_SIZE),
+	KEY("Hook", "OnLoopStart", VALUE_TEXT, on_loop_start, 0, CONFIG_COMMAND_SIZE),
+	KEY("Hook", "OnLoopEnd", VALUE_TEXT, on_loop_end, 0, CONFIG_COMMAND_SIZE),
 	KEY("Hook", "Timeout", VALUE_SPAN, hook_timeout_ns, NS_PER_SEC, 3600 * NS_PER_SEC),
 	KEY("Summary", "Textfile", VALUE_PATH, textfile, 1, PATH_MAX),
 };

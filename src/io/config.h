@@ -43,6 +43,8 @@ struct config {
 
 	char on_keep[CONFIG_COMMAND_SIZE];
 	char on_new_signature[CONFIG_COMMAND_SIZE];
+	char on_loop_start[CONFIG_COMMAND_SIZE];
+	char on_loop_end[CONFIG_COMMAND_SIZE];
 	int64_t hook_timeout_ns;
 
 	char textfile[PATH_MAX]; /* "": none is written */

@@ -63,7 +63,10 @@ struct state_header {
 	struct stops stops;
 	uint8_t checked_boot_id[CLOCK_BOOT_ID_BYTES]; /* boot in which all of it was looked through */
 	int64_t tick_ns; /* on-time of the last tick; 0: none yet */
-	uint64_t reserved[9];
+	int64_t fold_log_second; /* on-time second of the last line that told of a fold ... */
+	uint64_t fold_log_lines; /* ... how many there were in it ... */
+	uint64_t folds_not_told; /* ... and folds since that got none */
+	uint64_t reserved[6];
 	uint32_t complete; /* bool: what counters and records tell has been put back */
 	uint32_t crc; /* of all before it */
 };

@@ -151,6 +151,31 @@ bool ledger_hash_to_come(const struct state *state, uint32_t slot)
 	return false;
 }
 
+/*
+ * A storm of folds must not become a storm of lines. Counted in the header, which is
+ * written with every crash anyway.
+ */
+static void ration_lines(struct ledger *ledger, struct ledger_ticket *ticket)
+{
+	struct state_header *header = &ledger->state->header;
+	int64_t second = ledger->on_time_ns / NS_PER_SEC;
+
+	if (ticket->decision != THROTTLE_FOLD)
+		return;
+	if (header->fold_log_second != second) {
+		header->fold_log_second = second;
+		header->fold_log_lines = 0;
+	}
+	if (header->fold_log_lines >= LEDGER_FOLD_LINES_PER_SECOND) {
+		header->folds_not_told++;
+		return;
+	}
+	header->fold_log_lines++;
+	ticket->told = true;
+	ticket->not_told = header->folds_not_told;
+	header->folds_not_told = 0;
+}
+
 static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 		  struct ledger_ticket *ticket)
 {
@@ -174,11 +199,16 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	ticket->weight = verdict.weight;
 	ticket->loop_started = verdict.loop_started;
 	ledger_set_reason(ticket, reason_of(&verdict, &limits));
+	ticket->slow = verdict.slow;
 	if (slot.account.crashes == 1)
 		slot.first_ns = ticket->on_time_ns;
 	slot.last_ns = ledger->on_time_ns;
 	slot.last_wall_ns = wall_ns;
 	ledger_reserve(ledger, &slot, wall_ns, ticket);
+	ticket->pending = slot.account.throttle.pending;
+	ticket->crashes = slot.account.crashes;
+	if (!crash->imported)
+		ration_lines(ledger, ticket);
 	if (verdict.decision == THROTTLE_FOLD && !ledger_hash_to_come(state, ticket->slot) &&
 	    throttle_novel_budget(&slot.account.throttle, &ledger->config->throttle,
 				  ticket->on_time_ns)) {

@@ -28,6 +28,9 @@
 /* Unwinding costs: a process gets so many tries a second to show something new. */
 #define LEDGER_PROBES_PER_SECOND 4
 
+/* Folds that get a line in the log of their own, over all processes; the next tells of the rest. */
+#define LEDGER_FOLD_LINES_PER_SECOND 10
+
 /* Stands for evicted processes in the record that carries their weight. */
 #define LEDGER_EVICTED "(evicted)"
 
@@ -77,6 +80,11 @@ struct ledger_ticket {
 	enum throttle_decision decision;
 	char reason[80];
 	bool loop_started;
+	bool slow; /* in a loop by the slow window only */
+	bool told; /* a fold: it gets a line in the log */
+	uint64_t not_told; /* folds before it that got none */
+	uint64_t pending; /* of the process, with this crash ... */
+	uint64_t crashes; /* ... and all its crashes */
 	bool without_lock; /* went to the events file */
 	uint64_t weight;
 	int64_t on_time_ns;
