@@ -72,6 +72,8 @@ struct worker {
 	struct pipeline *p;
 	struct member_writer *writer;
 	unsigned char *packed; /* MEMBER_BOUND */
+	bool first; /* what it cannot do nobody does */
+	bool helpless; /* no memory to compress with */
 	bool stepped_back;
 };
 
@@ -187,11 +189,31 @@ static void release(struct pipeline *p)
 		stop_writing(p, end, 0);
 }
 
-static bool can_pack(const struct pipeline *p)
+static bool can_pack(const struct worker *w)
 {
-	return !p->stopped && p->next_pack < p->next_read && p->next_pack < p->end &&
+	const struct pipeline *p = w->p;
+
+	return !w->helpless && !p->stopped && p->next_pack < p->next_read &&
+	       p->next_pack < p->end &&
 	       p->slot[p->next_pack % p->slots].state == SLOT_FULL &&
 	       (p->released || !p->late);
+}
+
+/*
+ * Not before there is something to pack: loading an engine takes as long as reading a small
+ * process, which need not wait for it.
+ */
+static void equip(struct worker *w)
+{
+	struct pipeline *p = w->p;
+
+	(void)pthread_mutex_unlock(&p->lock);
+	w->packed = malloc(MEMBER_BOUND);
+	w->writer = w->packed ? member_writer_new() : NULL;
+	(void)pthread_mutex_lock(&p->lock);
+	w->helpless = !w->writer;
+	if (w->helpless && w->first)
+		stop_writing(p, PIPELINE_DISK_FULL, -ENOMEM);
 }
 
 static int pack_slot(struct worker *w, struct slot *slot, unsigned char *memory)
@@ -252,7 +274,7 @@ static void flush(struct pipeline *p)
 {
 	uint64_t from = p->flushed_bytes;
 
-	if (p->result.stored_bytes - from < FLUSH_BYTES)
+	if (p->result.stored_bytes - from < FLUSH_BYTES && p->next_write < p->end)
 		return;
 	p->flushed_bytes = p->result.stored_bytes;
 	/* Only a head start for fsync, which alone counts. */
@@ -313,7 +335,9 @@ static bool work_once(struct worker *w)
 		release(p);
 	else if (can_write(p))
 		write_block(p);
-	else if (can_pack(p))
+	else if (can_pack(w) && !w->writer)
+		equip(w);
+	else if (can_pack(w))
 		pack_block(w);
 	else
 		return false;
@@ -342,22 +366,12 @@ static void worker_done(struct worker *w)
 	free(w->packed);
 }
 
-static int worker_init(struct worker *w, struct pipeline *p)
-{
-	*w = (struct worker){ .p = p,
-			      .writer = member_writer_new(),
-			      .packed = malloc(MEMBER_BOUND) };
-	return w->writer && w->packed ? 0 : -ENOMEM;
-}
-
+/* One that cannot compress still reads and writes: the first thread does the rest. */
 static void *worker_thread(void *userdata)
 {
-	struct pipeline *p = userdata;
-	struct worker w;
+	struct worker w = { .p = userdata };
 
-	/* Without memory for one more there is one less: the first thread does it all. */
-	if (worker_init(&w, p) == 0)
-		work(&w);
+	work(&w);
 	worker_done(&w);
 	return NULL;
 }
@@ -413,13 +427,11 @@ static void done(struct pipeline *p)
 static int run(struct pipeline *p)
 {
 	pthread_t threads[PIPELINE_THREADS_MAX];
-	struct worker w = { 0 };
+	struct worker w = { .p = p, .first = true };
 	unsigned int n;
 	int r;
 
 	r = init(p);
-	if (r == 0)
-		r = worker_init(&w, p);
 	if (r == 0) {
 		n = start_threads(p, threads);
 		work(&w);
