@@ -12,7 +12,6 @@
 #include "take.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +29,6 @@
 #include "policy/units.h"
 #include "quota.h"
 
-#define PIPE_BYTES (1 << 20)
 /* A capture still running after that is cut short: something is wrong with the disk. */
 #define CAPTURE_MAX_MS (300 * 1000)
 #define THREADS_HOLD_MS 1000
@@ -328,8 +326,7 @@ static int take_kind(struct take *take, struct store_file *file)
 	if (take->verdict.kind == CAPTURE_FULL && take->memory)
 		return run(take, &take->full, file);
 	if (take->verdict.kind == CAPTURE_FULL || !crash->core_parsed) {
-		if (!crash->replayed)
-			(void)fcntl(crash->source.fd, F_SETPIPE_SZ, PIPE_BYTES);
+		source_widen(&crash->source);
 		return run(take, NULL, file);
 	}
 	r = lay_out_part(take, &image);

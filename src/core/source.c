@@ -15,6 +15,9 @@
 
 /* ---- the pipe ---- */
 
+#define PIPE_BYTES (1 << 20)
+#define PIPE_USUAL_BYTES 65536u
+
 /* Until there is something to read, or the other end is closed. */
 static int pipe_wait(const struct source *source)
 {
@@ -68,6 +71,13 @@ static void pipe_release(struct source *source)
 bool source_take_away(struct source *source)
 {
 	return move_hold(source, SOURCE_TAKEN_AWAY);
+}
+
+/* Where that is refused 64 KiB do, too. */
+void source_widen(struct source *source)
+{
+	if (source->fd >= 0)
+		(void)fcntl(source->fd, F_SETPIPE_SZ, PIPE_BYTES);
 }
 
 static const struct source_ops pipe_ops = { pipe_read, pipe_release };
@@ -147,6 +157,8 @@ static int fill_head(struct source *source, unsigned char **head, size_t *used)
 		if (!larger)
 			return -ENOMEM;
 		*head = larger;
+		if (needed - *used > PIPE_USUAL_BYTES) /* many threads, many mappings */
+			source_widen(source);
 		n = source_read_full(source, *head + *used, needed - *used);
 		if (n < 0)
 			return (int)n;

@@ -54,6 +54,9 @@ bool source_take_away(struct source *source);
 /* A saved core, borrowed. */
 void source_file(struct source *source, struct corefile *file);
 
+/* A long head in fewer turns of writer and reader. */
+void source_widen(struct source *source);
+
 /* Fills the buffer as far as the source goes: the count or -errno. */
 ssize_t source_read_full(struct source *source, void *bytes, size_t n);
 
