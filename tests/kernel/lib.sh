@@ -99,6 +99,7 @@ save_settings() {
 # With the pattern first: suid_dumpable 2 and a plain pattern make the kernel complain.
 restore_settings() {
 	local file i=0
+	[ -e "$base/settings.0" ] || return 0 # nothing is taken
 	for file in $SETTINGS; do
 		cat "$base/settings.$i" >"$file" || echo "cannot put back $file" >&2
 		i=$((i + 1))
@@ -141,6 +142,21 @@ need() {
 	for tool; do
 		command -v "$tool" >/dev/null || skip "needs $tool"
 	done
+}
+
+# For long runs: whoever waits for the kernel's settings has a turn.
+kernel_release() {
+	restore_settings
+	rm -f "$base"/settings.*
+	flock -u 9
+}
+
+kernel_again() {
+	kernel_release
+	sleep 0.2
+	flock -w "$LOCK_WAIT_S" 9 || die "another kernel test holds $LOCK_FILE"
+	save_settings
+	echo 256 >/proc/sys/kernel/core_pipe_limit
 }
 
 kernel_setup() {

@@ -3,9 +3,11 @@
 /*
  * How long is a process that crashes held: from the crash until its parent has reaped it.
  *
- *   crashtime [-m MIB] [-t TIMES]
+ *   crashtime [-m MIB] [-t TIMES] [-f FRAMES]
  *
- * Prints nanoseconds, one crash a line. The process has so many MiB resident.
+ * Prints nanoseconds, one crash a line. The process has so many MiB resident. With -f it
+ * crashes below so many frames, which are always the same, and leaves code addresses at the
+ * top of the stack, which are not: each looks new and is not.
  */
 
 #include <signal.h>
@@ -28,7 +30,19 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void crash(size_t mib, volatile int64_t *crashed_at_ns)
+/* The addresses lie below the return addresses, where a look at the stack begins. */
+static __attribute__((noinline)) int descend(unsigned long frames, uintptr_t code)
+{
+	volatile uintptr_t top[8];
+
+	for (size_t i = 0; i < sizeof(top) / sizeof(*top); i++)
+		top[i] = code + i;
+	if (frames > 0)
+		return descend(frames - 1, code) + (int)top[0];
+	return kill(getpid(), SIGABRT);
+}
+
+static void crash(size_t mib, unsigned long frames, volatile int64_t *crashed_at_ns)
 {
 	const struct rlimit core = { RLIM_INFINITY, RLIM_INFINITY };
 	size_t bytes = mib << 20;
@@ -43,17 +57,19 @@ static void crash(size_t mib, volatile int64_t *crashed_at_ns)
 		memset(memory, 0x5a, bytes);
 	}
 	*crashed_at_ns = now_ns();
+	if (frames > 0)
+		(void)descend(frames, (uintptr_t)&descend + (uintptr_t)now_ns() % 2048);
 	abort();
 }
 
-static int64_t measure(size_t mib, volatile int64_t *crashed_at_ns)
+static int64_t measure(size_t mib, unsigned long frames, volatile int64_t *crashed_at_ns)
 {
 	int64_t reaped_at_ns;
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		crash(mib, crashed_at_ns);
+		crash(mib, frames, crashed_at_ns);
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
 	reaped_at_ns = now_ns();
@@ -62,15 +78,17 @@ static int64_t measure(size_t mib, volatile int64_t *crashed_at_ns)
 
 int main(int argc, char **argv)
 {
-	unsigned long mib = 0, times = 1;
+	unsigned long mib = 0, times = 1, frames = 0;
 	volatile int64_t *shared;
 	int letter;
 
-	while ((letter = getopt(argc, argv, "m:t:")) > 0) {
+	while ((letter = getopt(argc, argv, "m:t:f:")) > 0) {
 		if (letter == 'm')
 			mib = strtoul(optarg, NULL, 10);
 		else if (letter == 't')
 			times = strtoul(optarg, NULL, 10);
+		else if (letter == 'f')
+			frames = strtoul(optarg, NULL, 10);
 		else
 			return 2;
 	}
@@ -78,7 +96,7 @@ int main(int argc, char **argv)
 	if (shared == MAP_FAILED)
 		return 1;
 	for (unsigned long i = 0; i < times; i++) {
-		int64_t ns = measure(mib, shared);
+		int64_t ns = measure(mib, frames, shared);
 
 		if (ns < 0)
 			return 1;
