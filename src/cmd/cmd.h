@@ -57,7 +57,7 @@ struct cmd {
 	bool config_read; /* once is enough: its mistakes are told while reading */
 };
 
-extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_debug,
+extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_debug, cmd_export,
 	cmd_summary, cmd_status, cmd_replay, cmd_simulate, cmd_report, cmd_tick, cmd_prune, cmd_enable,
 	cmd_disable, cmd_doctor;
 

@@ -26,6 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cmd/bundle.h"
 #include "cmd/choose.h"
 #include "cmd/debugfiles.h"
 #include "cmd/debugger.h"
@@ -55,6 +56,8 @@ static const struct cmd_option options[] = {
 
 struct request_of_user {
 	struct choice choice;
+	const char *archive; /* of `export`, opened here: no store is needed; or NULL */
+	int archive_fd;
 	const char *arguments;
 	struct debugger debugger;
 	uid_t uid; /* whom the debugger runs as */
@@ -86,9 +89,25 @@ static void choose_user(struct request_of_user *request)
 
 /* ---- the core, by its owner ---- */
 
-static int export_core(struct cmd *cmd, int store_fd, const char *id, int out_fd)
+/* Takes over the corefile. */
+static int decompress(struct cmd *cmd, struct corefile *core, const char *what, int out_fd)
 {
 	struct export_result result;
+	int r = export_run(core, out_fd, true, &result);
+
+	corefile_free(core);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot decompress the core of %s into %s: %s", what,
+				  TEMPORARY, strerror(-r));
+	if (result.damaged)
+		(void)cmd_failed(cmd, "the stored core is damaged at byte %" PRIu64
+				      ": what comes before it is shown",
+				 result.bytes);
+	return CMD_DONE;
+}
+
+static int export_core(struct cmd *cmd, int store_fd, const char *id, int out_fd)
+{
 	struct corefile *core;
 	int fd, r;
 
@@ -99,16 +118,7 @@ static int export_core(struct cmd *cmd, int store_fd, const char *id, int out_fd
 		r = corefile_open(fd, &core);
 	if (r != 0)
 		return cmd_failed(cmd, "core of %s: %s", id, dir_strerror(r));
-	r = export_run(core, out_fd, true, &result);
-	corefile_free(core);
-	if (r < 0)
-		return cmd_failed(cmd, "cannot decompress the core of %s into %s: %s", id,
-				  TEMPORARY, strerror(-r));
-	if (result.damaged)
-		(void)cmd_failed(cmd, "the stored core is damaged at byte %" PRIu64
-				      ": what comes before it is shown",
-				 result.bytes);
-	return CMD_DONE;
+	return decompress(cmd, core, id, out_fd);
 }
 
 /* Becomes the owner; writes the core to out_fd and then the record to record_fd. */
@@ -237,13 +247,19 @@ static int run_debugger(struct cmd *cmd, const struct request_of_user *request,
 	return WEXITSTATUS(status) == 0 ? CMD_DONE : CMD_FAILED;
 }
 
+/* symbols: a directory with .build-id in it, or NULL. */
 static int debug_core(struct cmd *cmd, const struct request_of_user *request, int core_fd,
-		      const json_t *record)
+		      const json_t *record, const char *symbols)
 {
 	struct debugfiles files = DEBUGFILES_NULL;
+	char build_ids[PATH_MAX];
 	int r, status;
 
 	debugger_block_signals();
+	if (symbols) {
+		(void)snprintf(build_ids, sizeof(build_ids), "%.4000s/.build-id", symbols);
+		files.more = build_ids;
+	}
 	r = debugfiles_make(&files, TEMPORARY, record);
 	if (r < 0) {
 		status = cmd_failed(cmd, "cannot make a directory in %s as uid %u: %s", TEMPORARY,
@@ -255,11 +271,67 @@ static int debug_core(struct cmd *cmd, const struct request_of_user *request, in
 					      .core_fd = core_fd,
 					      .executable_fd = files.executable_fd,
 					      .directory = files.directory,
+					      .symbols = symbols,
 					      .arguments = request->arguments });
 	}
 	debugfiles_done(&files);
 	return status;
 }
+
+/* ---- an archive ---- */
+
+/*
+ * A word with a path of a gzipped file is an archive; a path of a program is a match, as
+ * elsewhere. Opened as the caller, read as whom the debugger runs as: anybody may have
+ * written it.
+ */
+static void look_for_archive(struct request_of_user *request)
+{
+	if (request->choice.words != 1)
+		return;
+	request->archive_fd = open(request->choice.word[0],
+				   O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (request->archive_fd >= 0 && bundle_looks_like(request->archive_fd))
+		request->archive = request->choice.word[0];
+	else
+		close_fd(&request->archive_fd);
+}
+
+static int unpack_core(struct cmd *cmd, const struct request_of_user *request,
+		       struct bundle *bundle, int core_fd)
+{
+	struct corefile *core;
+	int fd = bundle->core_fd, r;
+
+	r = corefile_open(fd, &core);
+	bundle->core_fd = -1; /* it is the corefile's, opened or not */
+	if (r != 0)
+		return cmd_failed(cmd, "%s: core: %s", request->archive, dir_strerror(r));
+	return decompress(cmd, core, request->archive, core_fd);
+}
+
+static int debug_archive(struct cmd *cmd, const struct request_of_user *request, int core_fd)
+{
+	struct bundle bundle = BUNDLE_NULL;
+	char symbols[PATH_MAX];
+	int status, r;
+
+	r = process_become(request->uid, request->gid);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot become uid %u: %s", request->uid, strerror(-r));
+	debugger_block_signals(); /* from here on there is something to be removed */
+	status = bundle_open(cmd, request->archive_fd, request->archive, TEMPORARY, &bundle);
+	if (status == CMD_DONE)
+		status = unpack_core(cmd, request, &bundle, core_fd);
+	if (status == CMD_DONE) {
+		(void)snprintf(symbols, sizeof(symbols), "%.4000s/debug", bundle.directory);
+		status = debug_core(cmd, request, core_fd, bundle.record, symbols);
+	}
+	bundle_done(&bundle);
+	return status;
+}
+
+/* ---- the command ---- */
 
 static int run(struct cmd *cmd, struct request_of_user *request)
 {
@@ -267,25 +339,27 @@ static int run(struct cmd *cmd, struct request_of_user *request)
 	json_t *record = NULL;
 	int status;
 
-	if (cmd_read_config(cmd) != CMD_DONE)
+	if (!request->archive && cmd_read_config(cmd) != CMD_DONE)
 		return CMD_FAILED;
 	choose_user(request);
 	core_fd = make_core_file(request);
 	if (core_fd < 0)
 		return cmd_failed(cmd, "cannot make a temporary file in %s: %s",
 				  TEMPORARY, strerror(-core_fd));
+	(void)fcntl(core_fd, F_SETFD, 0); /* the debugger's from here on */
+	if (request->archive)
+		return debug_archive(cmd, request, core_fd);
 	status = get_core(cmd, request, core_fd, &record);
 	if (status != CMD_DONE)
 		return status;
-	(void)fcntl(core_fd, F_SETFD, 0); /* the debugger's from here on */
-	status = debug_core(cmd, request, core_fd, record);
+	status = debug_core(cmd, request, core_fd, record, NULL);
 	json_decref(record);
 	return status;
 }
 
 static int debug_run(struct cmd *cmd)
 {
-	struct request_of_user request = { .choice = CHOICE_ALL };
+	struct request_of_user request = { .choice = CHOICE_ALL, .archive_fd = -1 };
 	const char *debugger = "gdb";
 	int status = CMD_DONE, letter, r;
 
@@ -301,6 +375,7 @@ static int debug_run(struct cmd *cmd)
 	if (letter < 0)
 		return status;
 	choice_take_words(cmd, &request.choice);
+	look_for_archive(&request);
 	r = debugger_find(debugger, &request.debugger);
 	if (r == DEBUGGER_E_UNKNOWN)
 		return cmd_usage_error(cmd, "--debugger: '%s' is neither gdb nor lldb", debugger);
@@ -317,7 +392,8 @@ const struct command cmd_debug = {
 	.arguments = "[MATCH...]",
 	.summary = "start a debugger on the core of a crash",
 	.description = CHOICE_ONE
-	"\nExecutable and libraries are used if they have the build-ids that crashed.",
+	"\nExecutable and libraries are used if they have the build-ids that crashed.\n"
+	"In the place of MATCH may stand the path of an archive that 'export' has made.",
 	.options = options,
 	.run = debug_run,
 };

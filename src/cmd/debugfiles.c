@@ -67,19 +67,49 @@ static int open_build(const char *path, const char *build_id, struct buildid *re
 }
 
 /* Where distributions keep what has this build-id: a link to the file itself, or its symbols. */
-static int open_by_id(const char *build_id, const char *suffix, char path[static PATH_MAX])
+static int open_below(const char *directory, const char *build_id, const char *suffix,
+		      char path[static PATH_MAX])
 {
 	char named[PATH_MAX];
 	struct buildid found;
 
 	if (strlen(build_id) < 4 || strspn(build_id, "0123456789abcdef") != strlen(build_id))
 		return -ENOENT;
-	(void)snprintf(named, sizeof(named), BUILD_ID_FILES "/%.2s/%s%s", build_id, build_id + 2,
+	(void)snprintf(named, sizeof(named), "%s/%.2s/%s%s", directory, build_id, build_id + 2,
 		       suffix);
 	/* Root's own directory: its links are meant. */
 	if (!realpath(named, path))
 		return -errno;
 	return open_build(path, build_id, &found);
+}
+
+/* `more`: where else to look, first; or NULL. */
+static int open_by_id(const char *more, const char *build_id, const char *suffix,
+		      char path[static PATH_MAX])
+{
+	int fd = more ? open_below(more, build_id, suffix, path) : -ENOENT;
+
+	return fd < 0 ? open_below(BUILD_ID_FILES, build_id, suffix, path) : fd;
+}
+
+int debugfiles_open(const char *path, const char *build_id)
+{
+	char where[PATH_MAX];
+	struct buildid found;
+	int fd, again;
+
+	fd = open_build(path, build_id, &found);
+	if (fd >= 0)
+		return fd;
+	again = open_by_id(NULL, build_id, "", where);
+	return again < 0 ? fd : again; /* why the file itself would not do says more */
+}
+
+int debugfiles_open_symbols(const char *build_id)
+{
+	char where[PATH_MAX];
+
+	return open_by_id(NULL, build_id, ".debug", where);
 }
 
 static int keep_fd(struct debugfiles *files, int fd)
@@ -170,7 +200,7 @@ static void add_module(struct debugfiles *files, const json_t *module)
 	files->wanted++;
 	fd = open_build(path, build_id, &found);
 	if (fd < 0)
-		fd = open_by_id(build_id, "", where);
+		fd = open_by_id(files->more, build_id, "", where);
 	if (fd < 0)
 		return;
 	if (keep_fd(files, fd) < 0) {
@@ -197,6 +227,25 @@ static const char *executable_id(const json_t *record, const char *path)
 	return "";
 }
 
+/* An upgrade leaves "FILE (deleted)" as the name; FILE may be the same build again. */
+static void plain_path(const json_t *record, char path[static PATH_MAX])
+{
+	const char *named = text_of(record, "executable");
+	size_t n = strlen(named), suffix = strlen(DELETED);
+
+	if (n > suffix && strcmp(named + n - suffix, DELETED) == 0)
+		n -= suffix;
+	(void)snprintf(path, PATH_MAX, "%.*s", (int)n, named);
+}
+
+const char *debugfiles_executable_id(const json_t *record)
+{
+	char path[PATH_MAX];
+
+	plain_path(record, path);
+	return executable_id(record, path);
+}
+
 static void say_missing(struct debugfiles *files, const char *path, const char *build_id, int r)
 {
 	(void)snprintf(files->missing_because, sizeof(files->missing_because),
@@ -208,17 +257,6 @@ static void say_missing(struct debugfiles *files, const char *path, const char *
 		       r == -EINVAL  ? "is no regular file now" :
 				       strerror(-r),
 		       build_id);
-}
-
-/* An upgrade leaves "FILE (deleted)" as the name; FILE may be the same build again. */
-static void plain_path(const json_t *record, char path[static PATH_MAX])
-{
-	const char *named = text_of(record, "executable");
-	size_t n = strlen(named), suffix = strlen(DELETED);
-
-	if (n > suffix && strcmp(named + n - suffix, DELETED) == 0)
-		n -= suffix;
-	(void)snprintf(path, PATH_MAX, "%.*s", (int)n, named);
 }
 
 static void find_executable(struct debugfiles *files, const json_t *record)
@@ -238,9 +276,9 @@ static void find_executable(struct debugfiles *files, const json_t *record)
 	fd = first = path[0] == '/' ? open_build(path, build_id, &found) : -ENOENT;
 	(void)snprintf(where, sizeof(where), "%s", path);
 	if (fd < 0)
-		fd = open_by_id(build_id, "", where);
+		fd = open_by_id(files->more, build_id, "", where);
 	if (fd < 0) {
-		fd = open_by_id(build_id, ".debug", where);
+		fd = open_by_id(files->more, build_id, ".debug", where);
 		files->symbols_only = fd >= 0;
 	}
 	if (fd < 0 || keep_fd(files, fd) < 0) {
@@ -296,6 +334,15 @@ static void remove_below(int dir_fd, int levels)
 	}
 	if (dir)
 		(void)closedir(dir);
+}
+
+void debugfiles_remove(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0)
+		remove_below(fd, LEVELS_MAX + 1);
+	(void)rmdir(path);
 }
 
 void debugfiles_done(struct debugfiles *files)

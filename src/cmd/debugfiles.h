@@ -19,6 +19,7 @@
 #define DEBUGFILES_MAX 256 /* modules, and so descriptors */
 
 struct debugfiles {
+	const char *more; /* borrowed: another .build-id directory, ours; or NULL */
 	char directory[PATH_MAX]; /* root/ as the process saw it, flat/ by file name and soname */
 	int dir_fd;
 	int executable_fd; /* -1: none was found; inherited by children, as all of them */
@@ -35,6 +36,19 @@ struct debugfiles {
 
 /* Makes the directory below `parent` and looks for the files. -errno. */
 int debugfiles_make(struct debugfiles *files, const char *parent, const json_t *record);
+
+/*
+ * The build that is named: the file under its path, or what distributions keep under its
+ * build-id; and the file of its symbols. A descriptor, or -errno; -EBADMSG: another build.
+ */
+int debugfiles_open(const char *path, const char *build_id);
+int debugfiles_open_symbols(const char *build_id);
+
+/* The build-id of the record's executable; "": not known. */
+const char *debugfiles_executable_id(const json_t *record);
+
+/* Removes a directory of ours with all that is in it. */
+void debugfiles_remove(const char *path);
 
 /* Removes the directory and closes the files. */
 void debugfiles_done(struct debugfiles *files);

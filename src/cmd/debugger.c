@@ -127,7 +127,9 @@ static void add_gdb(struct arguments *arguments, const struct debugger_session *
 	add(arguments, "-q");
 	add_pair(arguments, "-iex", "set auto-load off");
 	add_pair(arguments, "-iex", "set auto-load safe-path /nonexistent");
-	add_pair(arguments, "-iex", "set debug-file-directory /usr/lib/debug");
+	(void)snprintf(text, sizeof(text), "set debug-file-directory %s%s/usr/lib/debug",
+		       session->symbols ?: "", session->symbols ? ":" : "");
+	add_pair(arguments, "-iex", text);
 	(void)snprintf(text, sizeof(text), "set sysroot %s/root", session->directory);
 	add_pair(arguments, "-iex", text);
 	(void)snprintf(text, sizeof(text), "set solib-search-path %s/flat", session->directory);
@@ -143,6 +145,11 @@ static void add_lldb(struct arguments *arguments, const struct debugger_session 
 	add_pair(arguments, "-O", "settings set target.load-cwd-lldbinit false");
 	(void)snprintf(text, sizeof(text), "settings set target.exec-search-paths %s/flat",
 		       session->directory);
+	add_pair(arguments, "-O", text);
+	if (!session->symbols)
+		return;
+	(void)snprintf(text, sizeof(text), "settings append target.debug-file-search-paths %s",
+		       session->symbols);
 	add_pair(arguments, "-O", text);
 }
 

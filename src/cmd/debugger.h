@@ -19,6 +19,7 @@ struct debugger_session {
 	int core_fd; /* the plain core; inherited, like the next */
 	int executable_fd; /* -1: none */
 	const char *directory; /* of struct debugfiles */
+	const char *symbols; /* another directory of symbols by build-id, or NULL */
 	const char *arguments; /* of the user's, in one line, or NULL */
 };
 

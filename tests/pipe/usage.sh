@@ -46,6 +46,9 @@ rows() {
 		2|--all wants a directory|dump --all
 		1|nowhere/there: No such file|dump --all -o /nonexistent/nowhere/there
 		1|no core matches|dump --all -o DIR/cores -p nosuch
+		1|no record 'nosuch'|export nosuch -o /dev/null
+		2|-o wants FILE|export -o
+		2|--debugger: 'vi' is neither gdb nor lldb|debug --debugger vi
 		2|--format: 'xml' is not one of text, json|summary --format=xml
 		2|--since is later than --until|summary --since now --until yesterday
 		2|takes no arguments: 'x'|summary x
