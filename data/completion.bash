@@ -32,7 +32,7 @@ _corefold()
 		words="$(_corefold_commands "$program") --help --version"
 	elif [[ $word == -* ]]; then
 		words=$(_corefold_options "$program" "$command")
-	elif [[ $command == info || $command == dump || $command == debug ]] &&
+	elif [[ $command == @(info|dump|debug|export) ]] &&
 		[[ ${COMP_WORDS[COMP_CWORD - 1]} != -[oCA] && ${COMP_WORDS[COMP_CWORD - 1]} != '=' ]]; then
 		words=$(_corefold_ids "$program")
 	fi
