@@ -85,7 +85,7 @@ static void take_signature(struct crash *crash, const json_t *answer)
 	sign_answer(answer, NULL, &signature);
 	record_set(record, "signature", json_string(signature.shown));
 	record_set(record, "signatures", sign_to_json(&signature));
-	crash->ticket.signature = name_hash(signature.exact, strlen(signature.exact)) | 1;
+	crash->ticket.signature = strtoull(signature.exact, NULL, 16) ?: 1;
 }
 
 /* Leaves out files that have yet to be opened (see mapfiles.c). False: there were none. */

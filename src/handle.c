@@ -428,6 +428,7 @@ static void begin_loop(struct crash *crash)
 
 static void end_of_fold(struct crash *crash)
 {
+	ledger_note_fold(crash->ledger, &crash->ticket);
 	logs_folded(crash);
 	if (starts_loop(crash))
 		hook_run(crash->config, crash->ledger->dir_fd, crash->ledger->store_fd, HOOKS_MS);

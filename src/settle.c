@@ -3,6 +3,9 @@
 #include "settle.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "io/clock.h"
 #include "io/store.h"
@@ -29,15 +32,75 @@ int settle_give_back(struct ledger *ledger, const struct ledger_ticket *ticket)
 	return r < 0 ? r : 0; /* the lock is taken: the next holder sees that we are gone */
 }
 
-static int put(int store_fd, const struct record *record)
+static int compare_counts(const void *a, const void *b)
 {
-	json_t *json = record_to_json(record);
+	const struct state_claim *x = a, *y = b;
+
+	return (x->count < y->count) - (x->count > y->count);
+}
+
+/* Adds to the kind of the same signature. At most STATE_HASHES + 2 kinds come together. */
+static void add_kind(struct state_claim *kind, size_t *n, uint64_t signature, uint64_t count)
+{
+	size_t i = 0;
+
+	while (i < *n && kind[i].signature != signature)
+		i++;
+	if (i == *n)
+		kind[(*n)++] = (struct state_claim){ .signature = signature };
+	kind[i].count += count;
+}
+
+/*
+ * Which bugs the weight is of. A bug whose signature nobody knows yet may be the one of
+ * this very crash, which has been unwound now. The counts add up to the weight, always:
+ * what is not known is a count, too.
+ */
+static json_t *stands_for(const struct ledger_ticket *ticket, const struct record *record)
+{
+	struct state_claim kind[STATE_HASHES + 2];
+	uint64_t left = record->weight;
+	json_t *array = json_array();
+	size_t n = 0;
+
+	if (record->decision != RECORD_FOLDED && left > 0) {
+		add_kind(kind, &n, ticket->signature, 1);
+		left--;
+	}
+	for (uint32_t i = 0; i < ticket->claims; i++) {
+		const struct state_claim *claim = &ticket->claim[i];
+		uint64_t count = claim->count < left ? claim->count : left;
+		bool own = ticket->hash != 0 && claim->hash == ticket->hash;
+
+		add_kind(kind, &n, own && ticket->signature ? ticket->signature : claim->signature,
+			 count);
+		left -= count;
+	}
+	if (left > 0)
+		add_kind(kind, &n, 0, left);
+	qsort(kind, n, sizeof(*kind), compare_counts);
+	for (size_t i = 0; i < n; i++) {
+		char key[17];
+
+		(void)snprintf(key, sizeof(key), "%016" PRIx64, kind[i].signature);
+		(void)json_array_append_new(array,
+					    json_pack("{s:s?, s:I}", "signature",
+						      kind[i].signature ? key : NULL, "count",
+						      (json_int_t)kind[i].count));
+	}
+	return array;
+}
+
+static int put(int store_fd, const struct ledger_ticket *ticket, const struct record *record)
+{
+	json_t *object = record_to_json(record);
 	int r;
 
-	if (!json)
+	if (!object)
 		return -ENOMEM;
-	r = store_put_record(store_fd, record->id, json);
-	json_decref(json);
+	(void)json_object_set_new(object, "stands_for", stands_for(ticket, record));
+	r = store_put_record(store_fd, record->id, object);
+	json_decref(object);
 	return r == 0 ? store_sync(store_fd) : r;
 }
 
@@ -46,7 +109,7 @@ int settle_record(struct ledger *ledger, const struct ledger_ticket *ticket,
 {
 	int r;
 
-	r = put(ledger->store_fd, record);
+	r = put(ledger->store_fd, ticket, record);
 	if (r == 0)
 		return settle_commit(ledger, ticket);
 	if (r == -EEXIST) { /* somebody else's record has this id: it is not ours to remove */

@@ -7,7 +7,11 @@
 
 #include "cmd/choose.h"
 #include "core/record.h"
+#include "io/store.h"
 #include "policy/units.h"
+
+#define SHOWN_SIZE 256
+#define SHOWN_LOOKS 1000 /* records looked at for a name */
 
 static const struct cmd_option options[] = {
 	CHOICE_OPTIONS,
@@ -57,6 +61,53 @@ static void print_weight(const struct record *record)
 		(void)printf(" (this crash and %" PRIu64 " folded before it)",
 			     record->weight - 1);
 	(void)printf("\n");
+}
+
+/* "main+0x43~0123456789abcdef" for the key behind the tilde, from the newest record that has it. */
+static bool find_shown(int store_fd, const char *key, char shown[static SHOWN_SIZE])
+{
+	char **ids;
+	size_t n;
+	bool found = false;
+
+	if (store_list(store_fd, &ids, &n) < 0)
+		return false;
+	for (size_t i = n; i > 0 && n - i < SHOWN_LOOKS && !found; i--) {
+		const char *signature, *tilde;
+		json_t *record;
+
+		if (store_read_record(store_fd, ids[i - 1], &record) < 0)
+			continue;
+		signature = text_of(record, "signature");
+		tilde = strrchr(signature, '~');
+		found = tilde && strcmp(tilde + 1, key) == 0;
+		if (found)
+			(void)snprintf(shown, SHOWN_SIZE, "%s", signature);
+		json_decref(record);
+	}
+	store_free_ids(ids, n);
+	return found;
+}
+
+/* Which crashes the weight is of, where that is more than one. */
+static void print_stands_for(const json_t *json, const struct record *record, int store_fd)
+{
+	const json_t *kinds = json_object_get(json, "stands_for"), *kind;
+	size_t i;
+
+	if (record->weight < 2)
+		return;
+	json_array_foreach(kinds, i, kind) {
+		const char *key = text_of(kind, "signature");
+		char shown[SHOWN_SIZE];
+
+		if (!key[0] || !find_shown(store_fd, key, shown))
+			(void)snprintf(shown, sizeof(shown), "%s", key);
+		(void)printf("%14s%s %" JSON_INTEGER_FORMAT " %s%s\n",
+			     i == 0 ? "Stands for" : "", i == 0 ? ":" : " ",
+			     json_integer_value(json_object_get(kind, "count")),
+			     key[0] ? "of " : "of unknown signature", shown);
+	}
 }
 
 static void print_capture(const json_t *json, const struct record *record)
@@ -208,7 +259,7 @@ static void print_signal(const json_t *json, const struct record *record)
 	(void)printf("\n");
 }
 
-static void print_record(const json_t *json, const struct record *record)
+static void print_record(const json_t *json, const struct record *record, int store_fd)
 {
 	char time[CMD_TIME_SIZE];
 
@@ -229,6 +280,7 @@ static void print_record(const json_t *json, const struct record *record)
 	(void)printf("%14s: %s (%s)\n", "Decision", record_decision_name(record->decision),
 		     text_of(json, "decision_reason"));
 	print_weight(record);
+	print_stands_for(json, record, store_fd);
 	print_capture(json, record);
 	if (record->held_ms >= 0)
 		(void)printf("%14s: %" PRId64 " ms, done after %" PRId64 " ms\n", "Held",
@@ -250,7 +302,7 @@ static int show(struct cmd *cmd, const struct ledger *ledger, const char *id,
 	else if (cmd->json)
 		status = cmd_print_json(cmd, json);
 	else {
-		print_record(json, &record);
+		print_record(json, &record, ledger->store_fd);
 		print_where(json, detail);
 	}
 	json_decref(json);

@@ -39,7 +39,7 @@ int state_read_slot(struct state *state, uint32_t index, struct state_slot *ret_
 	return 0;
 }
 
-static uint64_t key_hash(uint32_t uid, const char *process)
+uint64_t state_key(uint32_t uid, const char *process)
 {
 	return name_hash(process, strlen(process)) ^ (uid * 0x9e3779b97f4a7c15u);
 }
@@ -47,7 +47,7 @@ static uint64_t key_hash(uint32_t uid, const char *process)
 int state_find(struct state *state, uint32_t uid, const char *process,
 	       uint32_t *ret_index, struct state_slot *ret_slot)
 {
-	uint64_t hash = key_hash(uid, process);
+	uint64_t hash = state_key(uid, process);
 
 	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
 		struct state_slot slot;
@@ -108,7 +108,7 @@ int state_claim(struct state *state, uint32_t uid, const char *process,
 static struct state_place place_of(const struct state_slot *slot)
 {
 	struct state_place place = {
-		.hash = key_hash(slot->uid, slot->process),
+		.hash = state_key(slot->uid, slot->process),
 		.last_ns = slot->last_ns,
 		.uid = slot->uid,
 		.used = true,
@@ -234,7 +234,7 @@ static int verify_slot(struct state *state, uint32_t index, struct totals *total
 	r = state_read_slot(state, index, &slot);
 	if (r != 0)
 		return r;
-	if (place->hash != key_hash(slot.uid, slot.process))
+	if (place->hash != state_key(slot.uid, slot.process))
 		return STATE_E_BAD;
 	totals_add(totals, &slot.account);
 	return 0;

@@ -9,6 +9,7 @@
  *             same for one known process as for STATE_SLOTS
  *   inflight  keeps that have begun and not ended
  *   slots     one account each
+ *   tally     which of its bugs a process's pending crashes were, as far as is known
  *   journal   the last change, whole
  *
  * A change is written to the journal first (with a checksum), then to its places, the
@@ -102,6 +103,8 @@ struct state_inflight {
 	uint32_t slot;
 	uint32_t orphan; /* bool: came through the events file, no lock proves its handler alive */
 	uint32_t hash_learned; /* bool: its process's slot knows the cheap hash of this crash */
+	uint32_t claimed; /* bool: it has claims of the tally, see state_tally_claim() */
+	uint32_t reserved;
 	uint32_t crc; /* set when written */
 };
 
@@ -187,3 +190,35 @@ bool state_inflight_alive(struct state *state, uint32_t index);
 
 /* Lets go of the proof that we live. */
 void state_inflight_release(struct state *state, uint32_t index);
+
+/* ---- which bugs the pending crashes were: hints, see state_tally.c ---- */
+
+/* So many of the crashes that a kept one stands for had this cheap hash. */
+struct state_claim {
+	uint64_t hash;
+	uint64_t signature; /* of crashes with that hash; 0: not known */
+	uint64_t count;
+};
+
+/* Without the lock: a crash was folded whose hash stands at `place` of the slot's. */
+void state_tally_fold(struct state *state, uint32_t slot, uint32_t place, uint32_t uid,
+		      const char *process, uint64_t hash);
+
+/* The rest is called with the lock held. The slot has this hash at `place`; signature 0: as before. */
+void state_tally_learn(struct state *state, uint32_t slot, uint32_t place,
+		       const struct state_slot *of, uint64_t signature);
+
+/* As state_tally_fold(). */
+void state_tally_add(struct state *state, uint32_t slot, uint32_t place);
+
+/*
+ * The pending crashes, `most` of them, go with an in-flight entry: what is known of them.
+ * Returns how many claims there are; the rest of `most` is not known. The entry is to be
+ * written afterwards.
+ */
+size_t state_tally_claim(struct state *state, uint32_t slot, const struct state_slot *of,
+			 uint32_t inflight, uint64_t most,
+			 struct state_claim ret_claims[static STATE_HASHES]);
+
+/* They are pending again. The entry is to be written afterwards. */
+void state_tally_give_back(struct state *state, uint32_t slot, uint32_t inflight);

@@ -11,7 +11,7 @@
 
 #define STATE_MAGIC "corefold"
 /* Grows with every change of a structure below: another build's file is set aside. */
-#define STATE_VERSION 4
+#define STATE_VERSION 5
 #define STATE_BYTE_ORDER 0x01020304u
 
 /* A change as the journal holds it. */
@@ -29,6 +29,19 @@ struct journal {
 	uint32_t crc;
 };
 
+/* For each of a slot's hashes: folds ever, with a tag; see state_tally.c. Claims look the same. */
+struct state_counters {
+	uint64_t counter[STATE_HASHES];
+};
+
+struct state_shares {
+	struct state_share {
+		uint64_t signature; /* 0: not known */
+		uint32_t taken; /* of the counter: carried off by kept crashes */
+		uint32_t reserved;
+	} share[STATE_HASHES];
+};
+
 /* Each part begins on a page of its own, so that parts are written back apart. */
 #define PAGE 4096u
 #define PAGES(bytes) (((bytes) + PAGE - 1) / PAGE * PAGE)
@@ -41,7 +54,10 @@ struct journal {
 #define SLOTS_PER_PAGE (PAGE / sizeof(struct state_slot))
 #define SLOT_AT(index) \
 	(SLOTS_AT + (index) / SLOTS_PER_PAGE * PAGE + (index) % SLOTS_PER_PAGE * sizeof(struct state_slot))
-#define STATE_BYTES (SLOTS_AT + (STATE_SLOTS + SLOTS_PER_PAGE - 1) / SLOTS_PER_PAGE * PAGE)
+#define COUNTERS_AT (SLOTS_AT + (STATE_SLOTS + SLOTS_PER_PAGE - 1) / SLOTS_PER_PAGE * PAGE)
+#define SHARES_AT (COUNTERS_AT + PAGES(sizeof(struct state_counters) * STATE_SLOTS))
+#define CLAIMS_AT (SHARES_AT + PAGES(sizeof(struct state_shares) * STATE_SLOTS))
+#define STATE_BYTES (CLAIMS_AT + PAGES(sizeof(struct state_counters) * STATE_INFLIGHT))
 
 /* Byte ranges past the end, locked to prove that an in-flight entry's handler lives. */
 #define ALIVE_AT (1LL << 40)
@@ -67,6 +83,24 @@ static inline off_t state_slot_at(uint32_t index)
 {
 	return (off_t)SLOT_AT(index);
 }
+
+static inline off_t state_counters_at(uint32_t slot)
+{
+	return (off_t)(COUNTERS_AT + slot * sizeof(struct state_counters));
+}
+
+static inline off_t state_shares_at(uint32_t slot)
+{
+	return (off_t)(SHARES_AT + slot * sizeof(struct state_shares));
+}
+
+static inline off_t state_claims_at(uint32_t inflight)
+{
+	return (off_t)(CLAIMS_AT + inflight * sizeof(struct state_counters));
+}
+
+/* What a process is found by. */
+uint64_t state_key(uint32_t uid, const char *process);
 
 /* All n bytes or an error; STATE_E_BAD when the file ends before. */
 int state_read_at(int fd, void *bytes, size_t n, off_t at);

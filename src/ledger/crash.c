@@ -127,8 +127,12 @@ void ledger_reserve(struct ledger *ledger, struct state_slot *slot, int64_t wall
 		return;
 	count_in_flight(ledger->state, ticket);
 	ledger_next_id(ledger, wall_ns, ticket->id);
-	if (ledger_take_entry(ledger, ticket->id, ticket->weight, ticket->slot, &ticket->inflight) == 0)
+	if (ledger_take_entry(ledger, ticket->id, ticket->weight, ticket->slot, &ticket->inflight) == 0) {
+		ticket->claims = (uint32_t)state_tally_claim(ledger->state, ticket->slot, slot,
+							     ticket->inflight, ticket->weight - 1,
+							     ticket->claim);
 		return;
+	}
 	account_give_back(&slot->account, ticket->weight);
 	slot->account.folded++;
 	ticket->decision = THROTTLE_FOLD;

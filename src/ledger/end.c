@@ -102,6 +102,9 @@ static int take_slot(struct ledger *ledger, struct ledger_ticket *ticket)
 	if (r != 0)
 		return -EAGAIN;
 	(void)account_take_pending(&slot.account);
+	ticket->claims = (uint32_t)state_tally_claim(ledger->state, ticket->slot, &slot,
+						     ticket->inflight, ticket->weight,
+						     ticket->claim);
 	r = state_write(ledger->state, ticket->slot, &slot, ticket->inflight, true);
 	if (r != 0)
 		return r;

@@ -107,21 +107,24 @@ static void settle_evicted(struct totals *totals, uint64_t weight, enum ledger_o
 }
 
 /* ticket: whose signature is learned on the way, or NULL. */
-static int settle_slot(struct ledger *ledger, uint32_t slot_index, uint64_t weight,
-		       enum ledger_outcome outcome, const struct ledger_ticket *ticket,
-		       struct state_slot *ret_slot)
+static int settle_slot(struct ledger *ledger, uint32_t index, enum ledger_outcome outcome,
+		       const struct ledger_ticket *ticket, struct state_slot *ret_slot)
 {
+	struct state *state = ledger->state;
+	const struct state_inflight *entry = &state->inflight[index];
 	int r;
 
-	r = state_read_slot(ledger->state, slot_index, ret_slot);
+	r = state_read_slot(state, entry->slot, ret_slot);
 	if (r != 0)
 		return r;
-	if (outcome == LEDGER_KEPT)
-		account_commit(&ret_slot->account, weight);
-	else
-		account_give_back(&ret_slot->account, weight);
+	if (outcome == LEDGER_KEPT) {
+		account_commit(&ret_slot->account, entry->weight);
+	} else {
+		account_give_back(&ret_slot->account, entry->weight);
+		state_tally_give_back(state, entry->slot, index);
+	}
 	if (ticket)
-		ledger_learn(ret_slot, ticket);
+		ledger_learn(ledger, ret_slot, ticket);
 	return 0;
 }
 
@@ -140,7 +143,7 @@ int ledger_settle_entry(struct ledger *ledger, uint32_t index, enum ledger_outco
 	if (entry.slot == STATE_NO_SLOT)
 		settle_evicted(&state->header.totals, entry.weight, outcome);
 	else
-		r = settle_slot(ledger, entry.slot, entry.weight, outcome, ticket, &slot);
+		r = settle_slot(ledger, index, outcome, ticket, &slot);
 	if (r != 0)
 		return r;
 	if (entry.slot != STATE_NO_SLOT)

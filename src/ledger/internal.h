@@ -55,4 +55,5 @@ void ledger_reserve(struct ledger *ledger, struct state_slot *slot, int64_t wall
 bool ledger_hash_to_come(const struct state *state, uint32_t slot);
 
 /* The process has shown this signature and this hash. */
-void ledger_learn(struct state_slot *slot, const struct ledger_ticket *ticket);
+void ledger_learn(struct ledger *ledger, struct state_slot *slot,
+		  const struct ledger_ticket *ticket);

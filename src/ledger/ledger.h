@@ -93,8 +93,11 @@ struct ledger_ticket {
 	uint32_t slot;
 	uint32_t inflight;
 	bool may_be_novel; /* folded, but a new signature could still be kept: see ledger_probe() */
+	struct state_claim claim[STATE_HASHES]; /* what is known of the crashes it stands for ... */
+	uint32_t claims; /* ... besides this one */
 	uint64_t known[STATE_HASHES]; /* cheap hashes the process has shown, if may_be_novel */
-	uint64_t signature; /* set by the caller before settling: learned with it; 0 unknown */
+	uint64_t signature; /* set by the caller before settling: learned with it; 0 unknown.
+			     * The key `exact` as a number. */
 	uint64_t hash; /* likewise, the cheap hash */
 	uint32_t captures_running; /* keeps under way besides this one ... */
 	uint32_t captures_of_uid; /* ... and those of this user */
@@ -118,8 +121,14 @@ const char *ledger_windows_said(const struct ledger *ledger);
 int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
 		 const struct clock_reading *now, struct ledger_ticket *ret_ticket);
 
-/* Has the process shown this cheap hash before (as of the decision)? */
-bool ledger_knows_hash(const struct ledger_ticket *ticket, uint64_t hash);
+/* Has the process shown this cheap hash before (as of the decision)? It is noted then. */
+bool ledger_knows_hash(struct ledger_ticket *ticket, uint64_t hash);
+
+/*
+ * A fold with a known hash is remembered as one of that kind, for the record that will
+ * carry it. Takes no lock; the victim need not wait for it.
+ */
+void ledger_note_fold(struct ledger *ledger, const struct ledger_ticket *ticket);
 
 /*
  * A crash that is kept tells its cheap hash (0: there is none) as soon as it is known, so

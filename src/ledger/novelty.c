@@ -9,28 +9,46 @@
 #include "io/counters.h"
 #include "policy/units.h"
 
-bool ledger_knows_hash(const struct ledger_ticket *ticket, uint64_t hash)
+/* Where among the hashes; STATE_HASHES: it is not. */
+static uint32_t place_of(const uint64_t hashes[static STATE_HASHES], uint64_t hash)
 {
-	for (size_t i = 0; i < STATE_HASHES; i++)
-		if (ticket->known[i] == hash)
-			return true;
-	return false;
+	uint32_t i = 0;
+
+	while (i < STATE_HASHES && hashes[i] != hash)
+		i++;
+	return i;
 }
 
-static bool slot_knows(const struct state_slot *slot, uint64_t hash)
+bool ledger_knows_hash(struct ledger_ticket *ticket, uint64_t hash)
 {
-	for (size_t i = 0; i < STATE_HASHES; i++)
-		if (slot->hash[i] == hash)
-			return true;
-	return false;
+	if (place_of(ticket->known, hash) == STATE_HASHES)
+		return false;
+	ticket->hash = hash;
+	return true;
 }
 
-static void learn_hash(struct state_slot *slot, uint64_t hash)
+/* A hash that came to be known later, by a probe, has been counted there. */
+void ledger_note_fold(struct ledger *ledger, const struct ledger_ticket *ticket)
 {
-	if (hash == 0 || slot_knows(slot, hash))
+	if (ticket->may_be_novel && ticket->hash != 0)
+		state_tally_fold(ledger->state, ticket->slot,
+				 place_of(ticket->known, ticket->hash), ticket->uid,
+				 ticket->process, ticket->hash);
+}
+
+static void learn_hash(struct ledger *ledger, uint32_t slot_index, struct state_slot *slot,
+		       uint64_t hash, uint64_t signature)
+{
+	uint32_t place = place_of(slot->hash, hash);
+
+	if (hash == 0)
 		return;
-	slot->hash[slot->hash_next % STATE_HASHES] = hash;
-	slot->hash_next = (slot->hash_next + 1) % STATE_HASHES;
+	if (place == STATE_HASHES) {
+		place = slot->hash_next % STATE_HASHES;
+		slot->hash[place] = hash;
+		slot->hash_next = (place + 1) % STATE_HASHES;
+	}
+	state_tally_learn(ledger->state, slot_index, place, slot, signature);
 }
 
 static void forget_hash(struct state_slot *slot, uint64_t hash)
@@ -40,10 +58,11 @@ static void forget_hash(struct state_slot *slot, uint64_t hash)
 			slot->hash[i] = 0;
 }
 
-void ledger_learn(struct state_slot *slot, const struct ledger_ticket *ticket)
+void ledger_learn(struct ledger *ledger, struct state_slot *slot,
+		  const struct ledger_ticket *ticket)
 {
 	throttle_learn(&slot->account.throttle, ticket->signature);
-	learn_hash(slot, ticket->hash);
+	learn_hash(ledger, ticket->slot, slot, ticket->hash, ticket->signature);
 }
 
 int ledger_learn_hash(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t hash,
@@ -62,7 +81,7 @@ int ledger_learn_hash(struct ledger *ledger, struct ledger_ticket *ticket, uint6
 	else
 		r = r == 0 ? STATE_E_NONE : r;
 	if (r == 0) {
-		learn_hash(&slot, hash);
+		learn_hash(ledger, ticket->slot, &slot, hash, 0);
 		state->inflight[ticket->inflight].hash_learned = true;
 		r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
 	}
@@ -86,15 +105,19 @@ static int probe(struct ledger *ledger, struct ledger_ticket *ticket)
 {
 	struct state *state = ledger->state;
 	struct state_slot slot;
+	uint32_t place;
 	int r;
 
 	r = state_find(state, ticket->uid, ticket->process, &ticket->slot, &slot);
 	if (r != 0)
 		return r == STATE_E_NONE ? LEDGER_E_FOLD : r;
-	if (slot_knows(&slot, ticket->hash) || ledger_hash_to_come(state, ticket->slot) ||
+	place = place_of(slot.hash, ticket->hash);
+	if (place < STATE_HASHES)
+		state_tally_add(state, ticket->slot, place);
+	if (place < STATE_HASHES || ledger_hash_to_come(state, ticket->slot) ||
 	    !may_probe(ledger, &slot) || !account_probe(&slot.account))
 		return LEDGER_E_FOLD;
-	learn_hash(&slot, ticket->hash); /* one probe at a time for the same crash */
+	learn_hash(ledger, ticket->slot, &slot, ticket->hash, 0); /* one probe at a time for the same crash */
 	ticket->decision = THROTTLE_NOVEL;
 	ticket->weight = 1;
 	ledger_reserve(ledger, &slot, slot.last_wall_ns, ticket);
@@ -134,6 +157,14 @@ int ledger_probe(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t h
 	return r == 0 ? 0 : LEDGER_E_FOLD;
 }
 
+/* It is pending, and of a bug whose signature is known now. */
+static void learn_fold(struct ledger *ledger, struct state_slot *slot,
+		       const struct ledger_ticket *ticket)
+{
+	ledger_learn(ledger, slot, ticket);
+	state_tally_add(ledger->state, ticket->slot, place_of(slot->hash, ticket->hash));
+}
+
 /* The entry goes, the crash is pending again; what was found out about it is learned. */
 static int unprobe(struct ledger *ledger, const struct ledger_ticket *ticket,
 		   struct state_slot *slot)
@@ -149,6 +180,8 @@ static int unprobe(struct ledger *ledger, const struct ledger_ticket *ticket,
 	if (ticket->signature == 0 ||
 	    !throttle_knows(&slot->account.throttle, ticket->signature))
 		forget_hash(slot, ticket->hash);
+	else
+		learn_fold(ledger, slot, ticket);
 	state->inflight[ticket->inflight] = (struct state_inflight){ 0 };
 	state->header.inflight_used--;
 	r = state_write(state, ticket->slot, slot, ticket->inflight, false);
@@ -172,7 +205,7 @@ static int admit(struct ledger *ledger, struct ledger_ticket *ticket)
 		r = unprobe(ledger, ticket, &slot);
 		return r == 0 ? LEDGER_E_FOLD : r;
 	}
-	ledger_learn(&slot, ticket);
+	ledger_learn(ledger, &slot, ticket);
 	ledger_set_reason(ticket, "a crash loop, but this signature is new");
 	return state_write(state, ticket->slot, &slot, STATE_INFLIGHT, false);
 }

@@ -56,6 +56,29 @@ matches 'nor shown' "$(cf info)" 'Signal: 11 \(SIGSEGV: SI_KERNEL\)$'
 dies datacall "$WAYS" datacall
 is 'what was called, and its rights' "$(record .points_at)" 'ways (rw-)'
 
+# ---- which crashes a weight is of ----
+
+new_state '[Throttle]' CrashLoopLimit=1 ReportEvery=10
+weighs() { cf replay --import --at @1700000000 "$@" >/dev/null 2>&1; }
+a=$base/segv.core b=$base/assert.core
+weighs "$a"
+weighs "$b" # a loop, but new
+weighs "$a" "$b" "$a" "$b" "$a" "$b" "$a" "$b" "$a"
+weighs "$a"
+key() { cf info --json "$1" | jq -r .signatures.exact; }
+first=$(cf list --json | jq -r '.[0].id') second=$(cf list --json | jq -r '.[1].id')
+is 'ten crashes: of which bugs' "$(record '.stands_for[] | [.signature, .count] | join(" ")')" \
+	"$(printf '%s 6\n%s 4' "$(key "$first")" "$(key "$second")")"
+is 'info says it in words' "$(cf info | sed -n '/Stands for/,/Capture/s/^[ A-Za-z]*[:]* *\([0-9]* of .*\)/\1/p')" \
+	"$(printf '6 of %s\n4 of %s' "$(cf info --json "$first" | jq -r .signature)" \
+		"$(cf info --json "$second" | jq -r .signature)")"
+new_state '[Throttle]' CrashLoopLimit=1 ReportEvery=10 NovelPerProcess=0
+weighs "$a" "$a" "$a" "$a"
+weighs "$a" "$a" "$a" "$a" "$a" "$a" "$a"
+is 'without a budget nobody looks' "$(record '.stands_for[] | [.signature // "?", .count] | join(" ")')" \
+	"$(printf '? 9\n%s 1' "$(record .signatures.exact)")"
+matches 'and info says so' "$(cf info)" '9 of unknown signature$'
+
 if command -v g++ >/dev/null && g++ "$SOURCES/victim.cc" -O0 -o "$base/shop" 2>/dev/null; then
 	dies throw "$base/shop" throw
 	is 'the exception nobody caught' "$(record '.exception | [.type, .message] | join(": ")')" \

@@ -25,6 +25,8 @@
 #define JOURNAL_AT (INFLIGHT_AT + PAGES(sizeof(struct state_inflight) * STATE_INFLIGHT))
 #define SLOTS_PER_PAGE (4096 / sizeof(struct state_slot))
 #define SLOTS_BYTES ((STATE_SLOTS + SLOTS_PER_PAGE - 1) / SLOTS_PER_PAGE * 4096)
+/* Behind them: a counter and a share for each hash, and a counter for each of a claim. */
+#define TALLY_BYTES ((8 + 16) * STATE_HASHES * STATE_SLOTS + 8 * STATE_HASHES * STATE_INFLIGHT)
 
 enum part { JOURNAL, SLOTS, PLACES, INFLIGHT, HEADER, PARTS };
 
@@ -43,14 +45,16 @@ static struct image read_image(int dir_fd)
 
 static size_t part_at(enum part part, size_t file_bytes)
 {
-	const size_t at[] = { JOURNAL_AT, file_bytes - SLOTS_BYTES, PLACES_AT, INFLIGHT_AT, 0 };
+	const size_t slots_end = file_bytes - TALLY_BYTES;
+	const size_t at[] = { JOURNAL_AT, slots_end - SLOTS_BYTES, PLACES_AT, INFLIGHT_AT, 0 };
 
 	return at[part];
 }
 
 static size_t part_end(enum part part, size_t file_bytes)
 {
-	const size_t end[] = { file_bytes - SLOTS_BYTES, file_bytes, INFLIGHT_AT, JOURNAL_AT,
+	const size_t slots_end = file_bytes - TALLY_BYTES;
+	const size_t end[] = { slots_end - SLOTS_BYTES, slots_end, INFLIGHT_AT, JOURNAL_AT,
 			       PLACES_AT };
 
 	return end[part];
