@@ -43,6 +43,26 @@ json_t *cmd_read_record(int store_fd, const char *id)
 	return record;
 }
 
+/* What list and watch show of a record; info shows it all. */
+static const char *const keys[] = {
+	"id",	    "time",	 "pid",	     "tid",	       "uid",	   "process",
+	"executable", "signal",	 "weight",   "decision",       "capture",  "capture_reason",
+	"source",   "complete",	 "held_ms",  "total_ms",       "core_bytes", "stored_bytes",
+	"signature",
+};
+
+json_t *cmd_brief(const json_t *record)
+{
+	json_t *brief = json_object();
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		json_t *value = json_object_get(record, keys[i]);
+
+		(void)json_object_set_new(brief, keys[i], value ? json_incref(value) : json_null());
+	}
+	return brief;
+}
+
 /* By its process, the kernel's name for it, or the path of its executable. */
 static bool is_named(const json_t *record, const char *text)
 {

@@ -26,7 +26,7 @@
 #define LETTER_UTC 1000 /* and end below */
 
 const struct command *const cmd_table[] = {
-	&cmd_list,    &cmd_info,    &cmd_dump,	   &cmd_debug,	 &cmd_export,	&cmd_summary,
+	&cmd_list,    &cmd_info,    &cmd_dump,	   &cmd_debug,	 &cmd_export,	&cmd_watch, &cmd_summary,
 	&cmd_status,  &cmd_replay,  &cmd_simulate, &cmd_report,	 &cmd_tick,
 	&cmd_prune,   &cmd_enable,  &cmd_disable,  &cmd_doctor,	 &cmd_handle,
 	NULL,

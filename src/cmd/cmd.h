@@ -57,7 +57,7 @@ struct cmd {
 	bool config_read; /* once is enough: its mistakes are told while reading */
 };
 
-extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_debug, cmd_export,
+extern const struct command cmd_handle, cmd_list, cmd_info, cmd_dump, cmd_debug, cmd_export, cmd_watch,
 	cmd_summary, cmd_status, cmd_replay, cmd_simulate, cmd_report, cmd_tick, cmd_prune, cmd_enable,
 	cmd_disable, cmd_doctor;
 
@@ -106,6 +106,9 @@ int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
 
 /* Reads a record; a core that has been removed since shows as capture "none". NULL: unreadable. */
 json_t *cmd_read_record(int store_fd, const char *id);
+
+/* The keys of a record that list shows. A new object. */
+json_t *cmd_brief(const json_t *record);
 
 /* Prints JSON and a newline, as --json says. CMD_DONE, or CMD_FAILED when stdout cannot be written. */
 int cmd_print_json(const struct cmd *cmd, const json_t *json);

@@ -42,26 +42,6 @@ struct listing {
 	json_t *seen; /* kinds of crash, for --new */
 };
 
-static const char *const keys[] = {
-	"id",	    "time",	 "pid",	     "tid",	       "uid",	   "process",
-	"executable", "signal",	 "weight",   "decision",       "capture",  "capture_reason",
-	"source",   "complete",	 "held_ms",  "total_ms",       "core_bytes", "stored_bytes",
-	"signature",
-};
-
-/* What list shows of a record; info shows it all. */
-static json_t *brief_of(const json_t *record)
-{
-	json_t *brief = json_object();
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		json_t *value = json_object_get(record, keys[i]);
-
-		(void)json_object_set_new(brief, keys[i], value ? json_incref(value) : json_null());
-	}
-	return brief;
-}
-
 static const char *text_of(const json_t *json, const char *key)
 {
 	return json_string_value(json_object_get(json, key)) ?: "";
@@ -188,7 +168,7 @@ static int print_array(struct cmd *cmd, const struct listing *listing)
 	int status;
 
 	for (size_t i = 0; i < json_array_size(listing->chosen); i++)
-		(void)json_array_append_new(array, brief_of(chosen_at(listing, i)));
+		(void)json_array_append_new(array, cmd_brief(chosen_at(listing, i)));
 	status = cmd_print_json(cmd, array);
 	json_decref(array);
 	return status;

@@ -49,6 +49,7 @@ rows() {
 		1|no record 'nosuch'|export nosuch -o /dev/null
 		2|-o wants FILE|export -o
 		2|--debugger: 'vi' is neither gdb nor lldb|debug --debugger vi
+		2|-n: 'all' is not a whole number|watch -n all
 		2|--format: 'xml' is not one of text, json|summary --format=xml
 		2|--since is later than --until|summary --since now --until yesterday
 		2|takes no arguments: 'x'|summary x
