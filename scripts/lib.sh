@@ -10,6 +10,8 @@ TEST_PACKAGES=(check g++ gdb jq clang libclang-rt-14-dev mandoc groff-base shell
 	python3 xz-utils e2fsprogs xfsprogs strace curl procps zsh fish)
 # What scripts/package needs on top.
 PACKAGE_PACKAGES=(dpkg-dev lintian jq)
+# What the walk on a virtual machine needs on top of that; only for scripts/test --all.
+WALK_PACKAGES=(debootstrap qemu-system-x86 e2fsprogs)
 
 say() { printf '%s\n' "$*"; }
 die() {

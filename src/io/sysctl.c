@@ -26,7 +26,7 @@ int sysctl_read(const char *path, char ret_value[static SYSCTL_SIZE])
 
 int sysctl_write(const char *path, const char *value)
 {
-	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	char now[SYSCTL_SIZE];
 	int r;
 
