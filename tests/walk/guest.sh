@@ -130,7 +130,7 @@ mail() {
 	hwclock --utc --systohc # or the next boot is before this one
 	systemctl restart cron
 	until_true has_mail || failed "no mail: $(journalctl -q -u cron -n 5 -o cat)"
-	matches 'cron mails the summary to root' "$(cat /var/mail/walker)" '^New in the last 24 hours'
+	matches 'cron mails the summary to root' "$(cat /var/mail/walker)" '^New signatures'
 	systemctl start corefold-tick.timer
 }
 
