@@ -241,11 +241,27 @@ bool choice_matches(const struct choice *choice, const json_t *record)
 	       any_word_matches(choice, record);
 }
 
-void choice_unreadable(struct cmd *cmd, const char *id)
+bool cmd_record_is_later(int store_fd, const char *id)
 {
-	(void)cmd_failed(cmd, "record %s cannot be read and is left out: 'corefold prune "
-			      "--unreadable' removes such records",
-			 id);
+	json_t *record;
+	bool later;
+
+	if (store_read_record(store_fd, id, &record) < 0)
+		return false;
+	later = record_is_later(record);
+	json_decref(record);
+	return later;
+}
+
+void choice_unreadable(struct cmd *cmd, int store_fd, const char *id)
+{
+	if (cmd_record_is_later(store_fd, id))
+		(void)cmd_failed(cmd, "record %s is of a later corefold, and is left alone", id);
+	else
+		(void)cmd_failed(cmd,
+				 "record %s cannot be read and is left out: 'corefold prune "
+				 "--unreadable' removes such records",
+				 id);
 }
 
 int choice_each(struct cmd *cmd, const struct choice *choice, int store_fd,
@@ -263,7 +279,7 @@ int choice_each(struct cmd *cmd, const struct choice *choice, int store_fd,
 		json_t *record = cmd_read_record(store_fd, ids[i]);
 
 		if (!record)
-			choice_unreadable(cmd, ids[i]);
+			choice_unreadable(cmd, store_fd, ids[i]);
 		else if (choice_matches(choice, record))
 			more = each(userdata, ids[i], record);
 		json_decref(record);

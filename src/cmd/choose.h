@@ -54,7 +54,7 @@ bool choice_is_all(const struct choice *choice);
 bool choice_matches(const struct choice *choice, const json_t *record);
 
 /* Says that a record cannot be read, and what to do about it. */
-void choice_unreadable(struct cmd *cmd, const char *id);
+void choice_unreadable(struct cmd *cmd, int store_fd, const char *id);
 
 /* Called for each record that is chosen, oldest first. False stops. */
 typedef bool choice_each_fn(void *userdata, const char *id, const json_t *record);

@@ -110,6 +110,9 @@ json_t *cmd_read_record(int store_fd, const char *id);
 /* The keys of a record that list shows. A new object. */
 json_t *cmd_brief(const json_t *record);
 
+/* Can it not be read because a later corefold wrote it? Then it is not ours to remove. */
+bool cmd_record_is_later(int store_fd, const char *id);
+
 /* Prints JSON and a newline, as --json says. CMD_DONE, or CMD_FAILED when stdout cannot be written. */
 int cmd_print_json(const struct cmd *cmd, const json_t *json);
 

@@ -117,10 +117,10 @@ static void look_at(struct cmd *cmd, struct prune *prune, int store_fd, const ch
 	json_t *json = cmd_read_record(store_fd, id);
 	struct record record = RECORD_NULL;
 
-	if (!json && prune->unreadable)
+	if (!json && prune->unreadable && !cmd_record_is_later(store_fd, id))
 		prune_one(prune, store_fd, id, "");
 	else if (!json)
-		choice_unreadable(cmd, id);
+		choice_unreadable(cmd, store_fd, id);
 	else if (!prune->unreadable && record_from_json(json, &record) == 0 &&
 		 chosen(prune, json, &record, file_bytes(store_fd, id, STORE_CORE_SUFFIX)))
 		prune_one(prune, store_fd, id, record.process);

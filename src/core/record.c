@@ -77,6 +77,7 @@ json_t *record_to_json(const struct record *record)
 
 	if (!object)
 		return NULL;
+	set_integer(object, "version", RECORD_VERSION);
 	set_text(object, "id", record->id);
 	set_times(object, record);
 	set_integer(object, "pid", record->pid);
@@ -135,11 +136,17 @@ static int64_t scaled(int64_t value, int64_t factor)
 	return product;
 }
 
+/* Those of the first corefold had none. */
+bool record_is_later(const json_t *json)
+{
+	return integer_of(json, "version") > RECORD_VERSION;
+}
+
 int record_from_json(const json_t *json, struct record *ret_record)
 {
 	struct record record = RECORD_NULL;
 
-	if (!json_is_object(json) || !text_of(json, "id")[0] ||
+	if (!json_is_object(json) || record_is_later(json) || !text_of(json, "id")[0] ||
 	    !json_is_integer(json_object_get(json, "weight")) ||
 	    integer_of(json, "weight") < 0 ||
 	    !json_is_integer(json_object_get(json, "time")) ||

@@ -30,6 +30,9 @@ enum record_source {
 	RECORD_SOURCE_FILE,
 };
 
+/* Grows only when a key changes its meaning: what is of a higher one is left alone. */
+#define RECORD_VERSION 1
+
 struct record {
 	char id[STATE_ID_SIZE];
 	int64_t time_ns; /* wall clock of the crash */
@@ -70,8 +73,11 @@ void record_set(struct record *record, const char *key, json_t *value);
 /* New reference, NULL when memory runs out. */
 json_t *record_to_json(const struct record *record);
 
-/* Reads the typed fields; unknown values get the nearest truth. -EINVAL if it is no record. */
+/* Reads the typed fields; unknown values get the nearest truth. -EINVAL if it is no record, or is_later. */
 int record_from_json(const json_t *json, struct record *ret_record);
+
+/* Is it of a later corefold, whose keys may mean something else? */
+bool record_is_later(const json_t *json);
 
 const char *record_decision_name(enum record_decision decision);
 const char *record_source_name(enum record_source source);
