@@ -386,10 +386,21 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 				  "%s/" STATE_FILE " is locked by another process for more than "
 				  "%d s: see who with 'fuser', nothing was changed",
 				  cmd->config.directory, LEDGER_WAIT_MS / 1000);
+	if (r == LEDGER_E_NEWER)
+		return cmd_failed(cmd,
+				  "%s/" STATE_FILE " is of a later corefold than this one ("
+				  COREFOLD_VERSION "), nothing was changed: install that one again, "
+				  "or move the file away to go on with what counters and records tell",
+				  cmd->config.directory);
 	if (r != 0)
 		return cmd_failed(cmd, "%s/" STATE_FILE ": %s", cmd->config.directory,
 				  strerror(r < 0 ? -r : EIO));
-	if (ledger->rebuilt)
+	if (ledger->rebuilt && ledger->state->older_version > 0)
+		(void)cmd_failed(cmd,
+				 "%s/" STATE_FILE " was of an earlier corefold (and is " STATE_FILE
+				 ".bad now): totals taken over from counters and records, %s",
+				 cmd->config.directory, ledger_windows_said(ledger));
+	else if (ledger->rebuilt)
 		(void)cmd_failed(cmd,
 				 "%s/" STATE_FILE " was damaged (and is " STATE_FILE
 				 ".bad now) or gone: totals rebuilt from counters and records, "

@@ -174,6 +174,33 @@ int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
 	return split_lines(text, from, n, from ? consumed_crc : 0, ret_batch);
 }
 
+uint64_t events_kept(int dir_fd, uint32_t uid, const char *process, int64_t since_ns)
+{
+	_cleanup_free_ struct event *events = NULL;
+	struct events_batch batch;
+	uint64_t kept = 0;
+
+	if (events_read(dir_fd, 0, 0, &batch) < 0)
+		return 0;
+	events = batch.event;
+	for (size_t i = 0; i < batch.n; i++) {
+		const struct event *event = &batch.event[i];
+
+		kept += event->kept && event->monotonic_ns >= since_ns && event->uid == uid &&
+			strcmp(event->process, process) == 0;
+	}
+	return kept;
+}
+
+/* Whoever gets the lock empties the file. */
+bool events_waiting(int dir_fd)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, EVENTS_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(st.st_mode) && st.st_size > 0;
+}
+
 int events_set_aside(int dir_fd)
 {
 	return dir_move_aside(dir_fd, EVENTS_FILE);

@@ -9,6 +9,7 @@
  * change together with the counts: a merger killed at any point merges nothing twice.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "io/state.h"
@@ -35,6 +36,16 @@ struct events_batch {
 };
 
 int events_append(int dir_fd, const struct event *event);
+
+/*
+ * How many crashes of a process have been kept since then (CLOCK_MONOTONIC), for whoever
+ * cannot get the lock; events that are merged already may be among them. No file, or one
+ * that cannot be read: none.
+ */
+uint64_t events_kept(int dir_fd, uint32_t uid, const char *process, int64_t since_ns);
+
+/* Did somebody fail to get the lock, and nobody get it since? Costs one system call. */
+bool events_waiting(int dir_fd);
 
 /* Reads what has not been consumed, at most EVENTS_MAX_BYTES of it. */
 int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,

@@ -43,6 +43,7 @@ enum {
 	STATE_E_BAD = 2, /* not a state file, or damaged */
 	STATE_E_NONE = 3, /* no such process */
 	STATE_E_FULL = 4, /* no free entry or place */
+	STATE_E_NEWER = 5, /* of a later corefold: not ours to touch */
 };
 
 struct state_header {
@@ -112,6 +113,7 @@ struct state {
 	int dir_fd; /* borrowed */
 	int fd;
 	bool locked;
+	uint32_t older_version; /* of the file that was set aside, if that is why; else 0 */
 	bool stalled; /* a change sits in the journal and could not be written home */
 	bool mine[STATE_INFLIGHT]; /* entries that this object took */
 	bool inflight_loaded;
@@ -125,8 +127,8 @@ void state_init(struct state *state);
 
 /*
  * Takes the lock, waiting at most wait_ms, and loads header, places and in-flight entries;
- * the file is made if it is missing. STATE_E_BUSY, -errno, or STATE_E_BAD: the file was no
- * good and has been set aside as throttle.bad; the next call makes a new one.
+ * the file is made if it is missing. STATE_E_BUSY, STATE_E_NEWER, -errno, or STATE_E_BAD: the
+ * file was no good and has been set aside as throttle.bad; the next call makes a new one.
  */
 int state_lock(struct state *state, int dir_fd, unsigned int wait_ms);
 void state_unlock(struct state *state);

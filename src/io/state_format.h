@@ -10,8 +10,14 @@
 #include "io/state.h"
 
 #define STATE_MAGIC "corefold"
-/* Grows with every change of a structure below: another build's file is set aside. */
+/*
+ * Grows with every change of a structure below. A file of a lower version is set aside, and
+ * its totals come back from counters and records, whose keys are only ever added to; one of
+ * a higher version is left alone. Magic, version and byte order stay where they are.
+ */
 #define STATE_VERSION 5
+/* A higher number than any that is near is damage. */
+#define STATE_VERSION_MAX (STATE_VERSION + 100)
 #define STATE_BYTE_ORDER 0x01020304u
 
 /* A change as the journal holds it. */

@@ -56,6 +56,39 @@ bool state_header_good(const struct state_header *header)
 	       header->byte_order == STATE_BYTE_ORDER && header->crc == CRC_OF(header);
 }
 
+/* These two and the version never move. */
+static bool header_ours(const struct state_header *header)
+{
+	return memcmp(header->magic, STATE_MAGIC, sizeof(header->magic)) == 0 &&
+	       header->byte_order == STATE_BYTE_ORDER;
+}
+
+/*
+ * Of a corefold that was there before this one and may come back: it knows what its file
+ * means.
+ */
+static bool header_newer(const struct state_header *header)
+{
+	return header_ours(header) && header->version > STATE_VERSION &&
+	       header->version <= STATE_VERSION_MAX;
+}
+
+/* A file that is not as we make it: of a later corefold, of an earlier one, or damaged. */
+static int foreign(struct state *state)
+{
+	struct state_header *header = &state->header;
+	int r;
+
+	r = state_read_at(state->fd, header, sizeof(*header), 0);
+	if (r != 0)
+		return r;
+	if (header_newer(header))
+		return STATE_E_NEWER;
+	if (header_ours(header) && header->version < STATE_VERSION)
+		state->older_version = header->version;
+	return STATE_E_BAD;
+}
+
 /* ---- making and opening ---- */
 
 static void header_init(struct state_header *header)
@@ -245,11 +278,13 @@ static int recover(struct state *state)
 	r = state_read_at(state->fd, &state->header, sizeof(state->header), 0);
 	if (r != 0)
 		return r;
+	if (header_newer(&state->header)) /* the journal does not know better, either */
+		return STATE_E_NEWER;
 	r = state_read_at(state->fd, &journal, sizeof(journal), JOURNAL_AT);
 	if (r != 0)
 		return r;
 	if (!journal_good(&journal))
-		return state_header_good(&state->header) ? 0 : STATE_E_BAD;
+		return state_header_good(&state->header) ? 0 : foreign(state);
 	if (state_header_good(&state->header) && state->header.change >= journal.change)
 		return 0;
 	r = state_apply(state->fd, &journal);
@@ -296,7 +331,7 @@ static int load(struct state *state)
 	if (fstat(state->fd, &st) < 0)
 		return -errno;
 	if (st.st_size != STATE_BYTES)
-		return STATE_E_BAD;
+		return foreign(state);
 	r = recover(state);
 	if (r == 0)
 		r = map_places(state);

@@ -32,31 +32,53 @@ void ledger_set_reason(struct ledger_ticket *ticket, const char *reason)
 	(void)snprintf(ticket->reason, sizeof(ticket->reason), "%s", reason);
 }
 
+static void set_reason_without_lock(struct ledger_ticket *ticket, int why, bool looping)
+{
+	if (looping)
+		ledger_set_reason(ticket, "in a crash loop, by the events file");
+	else if (why == LEDGER_E_BUSY)
+		ledger_set_reason(ticket, "the state was locked for too long to ask");
+	else if (why == LEDGER_E_NEWER)
+		ledger_set_reason(ticket, "the state is of a later corefold, and left alone");
+	else
+		(void)snprintf(ticket->reason, sizeof(ticket->reason),
+			       "the state cannot be used: %s", strerror(why < 0 ? -why : EIO));
+}
+
+/* The throttle's rule, as far as the events of this time tell: a loop must not fill the disk. */
+static bool looping_by_events(const struct ledger *ledger, const struct ledger_crash *crash,
+			      const struct clock_reading *now)
+{
+	const struct throttle_limits *limits = &ledger->config->throttle;
+
+	return limits->enabled &&
+	       events_kept(ledger->dir_fd, crash->uid, crash->process,
+			   now->monotonic_ns - limits->age_out_ns) >= limits->limit;
+}
+
 /* Nobody can be asked: count it where no lock is needed, and keep it small. */
 static int crash_without_lock(struct ledger *ledger, const struct ledger_crash *crash,
 			      const struct clock_reading *now, int why,
 			      struct ledger_ticket *ticket)
 {
+	bool looping = looping_by_events(ledger, crash, now);
 	struct event event = { .monotonic_ns = now->monotonic_ns,
 			       .wall_ns = crash->wall_ns ?: now->wall_ns,
 			       .uid = crash->uid,
-			       .kept = true };
+			       .kept = !looping };
 	char tail[20];
 
 	(void)snprintf(tail, sizeof(tail), "b%08x",
 		       (unsigned int)((uint64_t)now->monotonic_ns / 1000) ^
 			       (unsigned int)getpid() << 12);
-	ledger_make_id(event.wall_ns, tail, ticket->id);
-	ticket->decision = THROTTLE_KEEP;
-	if (why == LEDGER_E_BUSY)
-		ledger_set_reason(ticket, "the state was locked for too long to ask");
-	else
-		(void)snprintf(ticket->reason, sizeof(ticket->reason),
-			       "the state cannot be used: %s", strerror(why < 0 ? -why : EIO));
-	ticket->weight = 1;
-	ticket->without_lock = true;
-	(void)snprintf(event.id, sizeof(event.id), "%s", ticket->id);
+	ledger_make_id(event.wall_ns, tail, event.id);
 	(void)snprintf(event.process, sizeof(event.process), "%s", crash->process);
+	set_reason_without_lock(ticket, why, looping);
+	ticket->without_lock = true;
+	ticket->may_be_novel = false;
+	ticket->decision = looping ? THROTTLE_FOLD : THROTTLE_KEEP;
+	ticket->weight = !looping;
+	(void)snprintf(ticket->id, sizeof(ticket->id), "%s", looping ? "" : event.id);
 	return events_append(ledger->dir_fd, &event);
 }
 

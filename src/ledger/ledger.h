@@ -22,6 +22,8 @@
 #include "policy/throttle.h"
 
 #define LEDGER_WAIT_MS 2000
+/* The next who waits for a lock that somebody has given up on. */
+#define LEDGER_WAIT_AGAIN_MS 250
 /* A keep whose handler cannot prove that it lives is given up after this long. */
 #define LEDGER_ORPHAN_NS (900LL * 1000000000)
 
@@ -44,6 +46,7 @@ bool ledger_is_drill(uint32_t uid, const char *process);
 
 enum {
 	LEDGER_E_BUSY = STATE_E_BUSY,
+	LEDGER_E_NEWER = STATE_E_NEWER,
 	LEDGER_E_FOLD = 16,
 };
 
@@ -107,7 +110,7 @@ struct ledger_ticket {
 int ledger_open(struct ledger *ledger, const struct config *config, int dir_fd);
 void ledger_done(struct ledger *ledger);
 
-/* Lock and bring up to date, to `now`. LEDGER_E_BUSY when the lock is not to be had, -errno. */
+/* Lock and bring up to date, to `now`. LEDGER_E_BUSY when the lock is not to be had, LEDGER_E_NEWER, -errno. */
 int ledger_lock(struct ledger *ledger, const struct clock_reading *now);
 void ledger_unlock(struct ledger *ledger);
 
@@ -115,8 +118,10 @@ void ledger_unlock(struct ledger *ledger);
 const char *ledger_windows_said(const struct ledger *ledger);
 
 /*
- * Counts the crash and decides. Locks by itself. When the lock is not to be had the crash
- * goes to the events file and is kept with weight 1, small (without_lock).
+ * Counts the crash and decides. Locks by itself. When the state cannot be used (locked for
+ * too long, of a later corefold) the crash goes to the events file (without_lock). The first
+ * ones of a process are kept with weight 1, small; what would be beyond the crash loop limit
+ * is folded, and pending as soon as the state can be used.
  */
 int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
 		 const struct clock_reading *now, struct ledger_ticket *ret_ticket);

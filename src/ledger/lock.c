@@ -11,6 +11,7 @@
 #include "ledger/adopt.h"
 #include "io/cleanup.h"
 #include "io/dir.h"
+#include "io/events.h"
 #include "io/store.h"
 #include "ledger/rebuild.h"
 
@@ -154,12 +155,28 @@ const char *ledger_windows_said(const struct ledger *ledger)
 	return ledger->windows_lost > 0 ? "some throttle windows lost" : "throttle windows kept";
 }
 
+/*
+ * Everybody who waits holds a victim. A lock that one crash has waited for in vain is not
+ * likely to be had by the next.
+ */
+static int take_lock(struct ledger *ledger)
+{
+	int r;
+
+	r = state_lock(ledger->state, ledger->dir_fd, 0);
+	if (r != STATE_E_BUSY)
+		return r;
+	return state_lock(ledger->state, ledger->dir_fd,
+			  events_waiting(ledger->dir_fd) ? LEDGER_WAIT_AGAIN_MS :
+							   LEDGER_WAIT_MS);
+}
+
 int ledger_lock(struct ledger *ledger, const struct clock_reading *now)
 {
 	struct state *state = ledger->state;
 	int r;
 
-	r = state_lock(state, ledger->dir_fd, LEDGER_WAIT_MS);
+	r = take_lock(ledger);
 	if (r == 0) {
 		r = bring_up_to_date(ledger, now);
 		if (r == STATE_E_BAD && state_set_aside(state) < 0)

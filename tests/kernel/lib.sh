@@ -269,9 +269,9 @@ ledger_holds() {
 		 | {process: (.process // "total"), crashes, kept_weight, pending, in_flight, evicted}]') ||
 		return 1
 	[ "$wrong" = '[]' ] || { printf '  off: %s\n' "$wrong"; return 1; }
-	wrong=$(jq -cn --argjson status "$(cf status --json)" --argjson list "$(cf list --json)" '
-		[$status.processes[] as $p
-		 | ([$list[] | select(.process == $p.process and .uid == $p.uid).weight] | add // 0) as $w
+	wrong=$(jq -cn --slurpfile status <(cf status --json) --slurpfile list <(cf list --json) '
+		[$status[0].processes[] as $p
+		 | ([$list[0][] | select(.process == $p.process and .uid == $p.uid).weight] | add // 0) as $w
 		 | select($w != $p.kept_weight)
 		 | {process: $p.process, kept_weight: $p.kept_weight, records: $w}]') || return 1
 	[ "$wrong" = '[]' ] || { printf '  records: %s\n' "$wrong"; return 1; }

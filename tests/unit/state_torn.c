@@ -261,7 +261,7 @@ static void damage(int dir_fd, enum part part)
 {
 	struct image image = read_image(dir_fd);
 
-	image.bytes[part_at(part, image.n) + 8] ^= 1;
+	image.bytes[part_at(part, image.n) + 16] ^= 1; /* behind the version */
 	unit_write_file(dir_fd, STATE_FILE, image.bytes, image.n);
 }
 
@@ -286,6 +286,48 @@ START_TEST(test_damage)
 		if (!damages[_i].damaged[PLACES])
 			claim_int_eq(damages[_i].claim,
 				     state_find(&state, 1, "p", &index, &slot), damages[_i].find);
+	}
+	state_done(&state);
+}
+END_TEST
+
+/* ---- other versions ---- */
+
+static const struct {
+	const char *claim;
+	int add; /* to the version */
+	int lock;
+} versions[] = {
+	{ "the next version is left alone", 1, STATE_E_NEWER },
+	{ "a much later one is, too", 100, STATE_E_NEWER },
+	{ "one beyond that is damage", 101, STATE_E_BAD },
+	{ "an earlier one is set aside, and known as that", -1, STATE_E_BAD },
+};
+
+START_TEST(test_versions)
+{
+	struct state state = STATE_NULL;
+	struct image before, after;
+	uint32_t version;
+	bool left_alone = versions[_i].lock == STATE_E_NEWER;
+	int dir_fd = unit_dir();
+
+	ck_assert_int_eq(state_lock(&state, dir_fd, 0), 0);
+	state_done(&state);
+	before = read_image(dir_fd);
+	memcpy(&version, before.bytes + offsetof(struct state_header, version), sizeof(version));
+	version += (uint32_t)versions[_i].add;
+	memcpy(before.bytes + offsetof(struct state_header, version), &version, sizeof(version));
+	unit_write_file(dir_fd, STATE_FILE, before.bytes, before.n);
+	claim_int_eq(versions[_i].claim, state_lock(&state, dir_fd, 0), versions[_i].lock);
+	claim_int_eq(versions[_i].claim, state.locked, false);
+	claim_int_eq(versions[_i].claim, state.older_version,
+		     versions[_i].add < 0 ? version : 0);
+	claim_int_eq(versions[_i].claim, faccessat(dir_fd, STATE_FILE, F_OK, 0) == 0,
+		     left_alone);
+	if (left_alone) {
+		after = read_image(dir_fd);
+		ck_assert_mem_eq(before.bytes, after.bytes, before.n);
 	}
 	state_done(&state);
 }
@@ -338,5 +380,6 @@ void state_torn_cases(Suite *suite)
 
 	tcase_add_loop_test(torn, test_torn, 0, ROWS(changes));
 	tcase_add_loop_test(torn, test_damage, 0, ROWS(damages));
+	tcase_add_loop_test(torn, test_versions, 0, ROWS(versions));
 	tcase_add_loop_test(torn, test_random_damage, 0, 4);
 }

@@ -3,9 +3,11 @@
 /*
  * Starts programs that crash, and waits for them; a shell would comment on every one.
  *
- *   crasher [-t TIMES] [-j AT_ONCE] [-u UID] [-n NAME]... [-e] [-p] PROGRAM [ARGUMENT...]
+ *   crasher [-t TIMES] [-j AT_ONCE] [-u UID] [-n NAME]... [-N NAME] [-e] [-p] PROGRAM
+ *           [ARGUMENT...]
  *
- * NAME becomes argv[0], several take turns; -e gives no argv at all; -p prints the pids.
+ * NAME becomes argv[0], several take turns; with -N each has a number of its own behind it;
+ * -e gives no argv at all; -p prints the pids.
  * Exit status 0 when every one was killed by a signal.
  */
 
@@ -26,6 +28,7 @@ struct plan {
 	long uid; /* -1: stay who we are */
 	char *name[NAMES_MAX];
 	size_t names;
+	char *numbered; /* or NULL */
 	bool no_argv;
 	bool print_pids;
 	char **argv;
@@ -34,7 +37,7 @@ struct plan {
 static void become_victim(const struct plan *plan, unsigned long turn)
 {
 	char *none[] = { NULL };
-	char *program = plan->argv[0];
+	char *program = plan->argv[0], numbered[128];
 	const struct rlimit core = { RLIM_INFINITY, RLIM_INFINITY };
 	uid_t uid = (uid_t)plan->uid;
 
@@ -44,6 +47,10 @@ static void become_victim(const struct plan *plan, unsigned long turn)
 		_exit(125);
 	if (plan->names > 0)
 		plan->argv[0] = plan->name[turn % plan->names];
+	if (plan->numbered) {
+		(void)snprintf(numbered, sizeof(numbered), "%s%lu", plan->numbered, turn);
+		plan->argv[0] = numbered;
+	}
 	(void)execv(program, plan->no_argv ? none : plan->argv);
 	_exit(126);
 }
@@ -87,7 +94,7 @@ int main(int argc, char **argv)
 	int letter;
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0); /* a fork must not inherit what is unwritten */
-	while ((letter = getopt(argc, argv, "+t:j:u:n:ep")) > 0) {
+	while ((letter = getopt(argc, argv, "+t:j:u:n:N:ep")) > 0) {
 		if (letter == 't')
 			plan.times = strtoul(optarg, NULL, 10);
 		else if (letter == 'j')
@@ -96,6 +103,8 @@ int main(int argc, char **argv)
 			plan.uid = strtol(optarg, NULL, 10);
 		else if (letter == 'n' && plan.names < NAMES_MAX)
 			plan.name[plan.names++] = optarg;
+		else if (letter == 'N')
+			plan.numbered = optarg;
 		else if (letter == 'e')
 			plan.no_argv = true;
 		else if (letter == 'p')
