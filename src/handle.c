@@ -101,10 +101,23 @@ static void identify_by_core(struct crash *crash)
 			core->comm, crash->record.process);
 }
 
+/*
+ * Without the kernel's pidfd /proc/PID may be of a later process that dumps core just now:
+ * only the dump knows.
+ */
+static void verify_early(struct crash *crash)
+{
+	if (!crash->replayed && !crash->count_only && read_head(crash) == 0)
+		(void)victim_matches_auxv(&crash->victim, crash->core.auxv,
+					  crash->core.auxv_bytes);
+}
+
 static void identify(struct crash *crash)
 {
 	const struct victim *victim = &crash->victim;
 
+	if (victim->verified && !victim->by_pidfd)
+		verify_early(crash);
 	if (!victim->verified) {
 		identify_by_core(crash);
 		return;
@@ -120,7 +133,11 @@ static void log_decision(const struct crash *crash)
 	const struct ledger *ledger = crash->ledger;
 	const struct ledger_ticket *ticket = &crash->ticket;
 
-	if (ledger->rebuilt)
+	if (ledger->rebuilt && ledger->state->older_version > 0)
+		log_notice("the throttle file was of an earlier corefold (and is throttle.bad "
+			   "now): totals taken over from counters and records, %s",
+			   ledger_windows_said(ledger));
+	else if (ledger->rebuilt)
 		log_warning("the throttle file was damaged (and is throttle.bad now) or gone: "
 			    "totals rebuilt from counters and records, %s",
 			    ledger_windows_said(ledger));
