@@ -100,13 +100,26 @@ static bool drop_named(struct client_request *request, struct client_module *mod
 	return n < all;
 }
 
+/* The core is still open for writing here; who parses it need not have it so. */
+static int open_for_reading(int fd)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_answer)
 {
+	_cleanup_close_ int reading_fd = core_fd >= 0 ? open_for_reading(core_fd) : -1;
+
 	struct client_module modules[MAPFILES_MAX];
 	char program[PATH_MAX];
 	struct client_request request = {
 		.program = program,
-		.memory_fd = core_fd >= 0 ? core_fd : crash->victim.mem_fd,
+		.memory_fd = reading_fd >= 0 ? reading_fd
+			     : core_fd >= 0  ? core_fd /* no /proc: it may not write in its sandbox */
+					     : crash->victim.mem_fd,
 		.live = core_fd < 0,
 		.modules = modules,
 		.modules_n = crash->victim.modules,
