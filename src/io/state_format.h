@@ -17,7 +17,7 @@
  */
 #define STATE_VERSION 5
 /* A higher number than any that is near is damage. */
-#define STATE_VERSION_MAX (STATE_VERSION + 100)
+#define STATE_VERSION_MAX (STATE_VERSION + 16)
 #define STATE_BYTE_ORDER 0x01020304u
 
 /* A change as the journal holds it. */

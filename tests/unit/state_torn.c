@@ -299,8 +299,8 @@ static const struct {
 	int lock;
 } versions[] = {
 	{ "the next version is left alone", 1, STATE_E_NEWER },
-	{ "a much later one is, too", 100, STATE_E_NEWER },
-	{ "one beyond that is damage", 101, STATE_E_BAD },
+	{ "a much later one is, too", 16, STATE_E_NEWER },
+	{ "one beyond that is damage", 17, STATE_E_BAD },
 	{ "an earlier one is set aside, and known as that", -1, STATE_E_BAD },
 };
 
@@ -361,10 +361,10 @@ START_TEST(test_random_damage)
 		}
 		unit_write_file(dir_fd, STATE_FILE, image.bytes, image.n);
 		r = state_lock(&state, dir_fd, 0);
-		ck_assert(r == 0 || r == STATE_E_BAD);
+		ck_assert(r == 0 || r == STATE_E_BAD || r == STATE_E_NEWER);
 		if (r == 0) {
 			r = state_verify(&state);
-			ck_assert(r == 0 || r == STATE_E_BAD);
+			ck_assert(r == 0 || r == STATE_E_BAD || r == STATE_E_NEWER);
 			r = state_find(&state, 1, "p", &index, &slot);
 			ck_assert(r == 0 || r == STATE_E_BAD || r == STATE_E_NONE);
 		}
