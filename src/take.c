@@ -386,6 +386,19 @@ static int take_most(struct take *take)
 	return r;
 }
 
+struct capture_verdict take_plan(struct crash *crash)
+{
+	struct take take = { .crash = crash,
+			     .hold_until_ms = crash->started_ms + max_hold_ms(crash) };
+
+	choose_buffer(&take);
+	look_at_memory(&take);
+	take.verdict = plan(&take, 0);
+	survey_done(&take.survey);
+	image_done(&take.full);
+	return take.verdict;
+}
+
 void take_core(struct crash *crash)
 {
 	struct take take = {

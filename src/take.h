@@ -6,7 +6,12 @@
  * or space runs out. Never fails: the record says what came of it.
  */
 
+#include "policy/capture.h"
+
 struct crash;
+
+/* What would be captured of it now. Nothing is. */
+struct capture_verdict take_plan(struct crash *crash);
 
 /* The head has been read, or tried to be. Lets the victim go. */
 void take_core(struct crash *crash);

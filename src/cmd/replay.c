@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "cmd/resign.h"
+#include "cmd/why.h"
 #include "core/corefile.h"
 #include "handle.h"
 #include "io/cleanup.h"
@@ -28,6 +30,7 @@ enum {
 	LETTER_AT = 257,
 	LETTER_WHY,
 	LETTER_IMPORT,
+	LETTER_RESIGN,
 };
 
 static const struct cmd_option options[] = {
@@ -35,6 +38,7 @@ static const struct cmd_option options[] = {
 	  "when the cores named behind it crashed (default: the file's time)" },
 	{ LETTER_WHY, "why", NULL, "say why it was decided so" },
 	{ LETTER_IMPORT, "import", NULL, "store and count for real" },
+	{ LETTER_RESIGN, "resign", NULL, "no FILE: recompute the signatures of the store" },
 	{ 0 },
 };
 
@@ -50,6 +54,7 @@ struct replay {
 	size_t n;
 	bool why;
 	bool import;
+	bool resign;
 	json_t *array;
 };
 
@@ -108,8 +113,9 @@ static void fill_request(struct crash *crash, const struct elfcore *core, int64_
 		       sizeof(crash->victim.unverified_because), "a saved core");
 }
 
-static int tell(struct cmd *cmd, struct replay *replay, const struct saved *saved,
-		const struct crash *crash)
+/* why: NULL if that is not asked for. */
+static void tell(struct cmd *cmd, struct replay *replay, const struct saved *saved,
+		 const struct crash *crash, const struct why *why)
 {
 	const struct ledger_ticket *ticket = &crash->ticket;
 	char path[PATH_MAX], weight[UNITS_SIZE] = "";
@@ -122,10 +128,12 @@ static int tell(struct cmd *cmd, struct replay *replay, const struct saved *save
 		(void)printf("%-5s %-11s %-16s uid %-6u %s%s%s%s%s\n",
 			     throttle_decision_name(ticket->decision), weight,
 			     ticket->process, ticket->uid, path,
-			     replay->why ? ": " : "", replay->why ? ticket->reason : "",
+			     why ? ": " : "", why ? ticket->reason : "",
 			     replay->import && ticket->id[0] ? " as " : "",
 			     replay->import ? ticket->id : "");
-		return CMD_DONE;
+		if (why)
+			why_print(crash->config, why);
+		return;
 	}
 	json = json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:s}", "file",
 			 path, "process", ticket->process, "uid", (json_int_t)ticket->uid, "time",
@@ -133,8 +141,9 @@ static int tell(struct cmd *cmd, struct replay *replay, const struct saved *save
 			 throttle_decision_name(ticket->decision), "weight",
 			 (json_int_t)ticket->weight, "reason", ticket->reason, "id",
 			 replay->import ? ticket->id : "");
+	if (why)
+		(void)json_object_set_new(json, "why", why_to_json(crash->config, why));
 	(void)json_array_append_new(replay->array, json);
-	return CMD_DONE;
 }
 
 static int decide(struct cmd *cmd, struct ledger *ledger, struct replay *replay,
@@ -142,6 +151,7 @@ static int decide(struct cmd *cmd, struct ledger *ledger, struct replay *replay,
 {
 	struct crash crash = CRASH_NULL;
 	const struct elfcore *core;
+	struct why reasons;
 	const void *head;
 	char why[COREFILE_ERROR_SIZE];
 	size_t head_bytes;
@@ -158,7 +168,11 @@ static int decide(struct cmd *cmd, struct ledger *ledger, struct replay *replay,
 	fill_request(&crash, core, saved->at_ns);
 	source_file(&crash.source, file);
 	r = handle_crash(&crash);
-	status = r < 0 ? CMD_FAILED : tell(cmd, replay, saved, &crash);
+	status = r < 0 ? CMD_FAILED : CMD_DONE;
+	if (status == CMD_DONE && replay->why)
+		status = why_find(cmd, &crash, &reasons);
+	if (status == CMD_DONE)
+		tell(cmd, replay, saved, &crash, replay->why ? &reasons : NULL);
 	crash_done(&crash);
 	return status;
 }
@@ -178,18 +192,6 @@ static int replay_one(struct cmd *cmd, struct ledger *ledger, struct replay *rep
 	return status;
 }
 
-static void show_progress(const struct replay *replay, size_t done)
-{
-	const int width = 40;
-	int filled = (int)(done * (size_t)width / replay->n);
-
-	if (replay->n < 2 || !isatty(STDERR_FILENO))
-		return;
-	(void)fprintf(stderr, "\r[%.*s%*s] %zu/%zu%s", filled,
-		      "########################################", width - filled, "", done,
-		      replay->n, done == replay->n ? "\n" : "");
-}
-
 static int replay_all(struct cmd *cmd, struct ledger *ledger, struct replay *replay)
 {
 	int status = CMD_DONE;
@@ -198,7 +200,7 @@ static int replay_all(struct cmd *cmd, struct ledger *ledger, struct replay *rep
 	for (size_t i = 0; i < replay->n; i++) {
 		if (replay_one(cmd, ledger, replay, &replay->saved[i]) != CMD_DONE)
 			status = CMD_FAILED;
-		show_progress(replay, i + 1);
+		resign_progress(i + 1, replay->n);
 	}
 	if (cmd->json && cmd_print_json(cmd, replay->array) != CMD_DONE)
 		status = CMD_FAILED;
@@ -234,6 +236,8 @@ static int read_arguments(struct cmd *cmd, struct replay *replay)
 			replay->why = true;
 		else if (letter == LETTER_IMPORT)
 			replay->import = true;
+		else if (letter == LETTER_RESIGN)
+			replay->resign = true;
 		else if (letter == LETTER_AT && cmd_parse_time(optarg, now_s, &at_ns) < 0)
 			return cmd_bad_value(cmd, letter, -EINVAL);
 		else if (letter == LETTER_AT)
@@ -246,7 +250,10 @@ static int read_arguments(struct cmd *cmd, struct replay *replay)
 	for (int i = optind; i < cmd->argc; i++)
 		if (add_file(cmd, replay, cmd->argv[i], have_at ? &at_ns : NULL) != CMD_DONE)
 			return CMD_FAILED;
-	if (replay->n == 0)
+	if (replay->resign && (replay->n > 0 || replay->import || replay->why || have_at))
+		return cmd_usage_error(cmd, "--resign is about the store: no cores, --at, --why "
+					    "or --import with it");
+	if (replay->n == 0 && !replay->resign)
 		return cmd_usage_error(cmd, "takes one or more cores");
 	return CMD_DONE;
 }
@@ -301,7 +308,9 @@ static int replay_run(struct cmd *cmd)
 	if (!replay.saved)
 		return cmd_failed(cmd, "out of memory");
 	status = read_arguments(cmd, &replay);
-	if (status == CMD_DONE) {
+	if (status == CMD_DONE && replay.resign) {
+		status = resign_store(cmd);
+	} else if (status == CMD_DONE) {
 		qsort(replay.saved, replay.n, sizeof(*replay.saved), compare_times);
 		status = replay.import ? run_on_state(cmd, &replay) :
 					 run_on_scratch(cmd, &replay);
@@ -314,7 +323,7 @@ static int replay_run(struct cmd *cmd)
 
 const struct command cmd_replay = {
 	.name = "replay",
-	.arguments = "FILE...",
+	.arguments = "[FILE...]",
 	.summary = "decide on saved cores as if they came from the kernel",
 	.description = "FILE is an ELF core, a gzipped one, or one of corefold's own. The cores are\n"
 		       "taken in the order of their times, on a scratch state.",

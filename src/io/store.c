@@ -103,26 +103,63 @@ int store_sync(int store_fd)
 	return fsync(store_fd) < 0 ? -errno : 0;
 }
 
-int store_put_record(int store_fd, const char *id, const json_t *record)
+static int begin_record(int store_fd, const json_t *record, struct store_file *file)
 {
-	struct store_file file = STORE_FILE_NULL;
 	_cleanup_free_ char *text = NULL;
 	int r;
 
 	text = json_dumps(record, JSON_INDENT(1));
 	if (!text)
 		return -ENOMEM;
-	r = store_begin(store_fd, &file);
+	r = store_begin(store_fd, file);
 	if (r != 0)
 		return r < 0 ? r : -EPERM;
-	r = dir_write_all(file.fd, text, strlen(text));
+	r = dir_write_all(file->fd, text, strlen(text));
 	if (r == 0)
-		r = dir_write_all(file.fd, "\n", 1);
-	if (r < 0) {
-		store_abort(store_fd, &file);
+		r = dir_write_all(file->fd, "\n", 1);
+	if (r < 0)
+		store_abort(store_fd, file);
+	return r;
+}
+
+int store_put_record(int store_fd, const char *id, const json_t *record)
+{
+	struct store_file file = STORE_FILE_NULL;
+	int r;
+
+	r = begin_record(store_fd, record, &file);
+	return r < 0 ? r : store_finish(store_fd, &file, id, STORE_RECORD_SUFFIX);
+}
+
+/* Exchanged, not renamed over: a record that was removed meanwhile must not come back. */
+static int exchange(int store_fd, const char *temp, const char *name)
+{
+	if (renameat2(store_fd, temp, store_fd, name, RENAME_EXCHANGE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	return renameat(store_fd, temp, store_fd, name) < 0 ? -errno : 0;
+}
+
+int store_replace_record(int store_fd, const char *id, const json_t *record)
+{
+	struct store_file file = STORE_FILE_NULL;
+	char temp[NAME_MAX], name[NAME_MAX];
+	int r;
+
+	file_name(id, STORE_RECORD_SUFFIX, name);
+	(void)snprintf(temp, sizeof(temp), TEMP_PREFIX "%d", (int)getpid());
+	r = begin_record(store_fd, record, &file);
+	if (r == 0 && fsync(file.fd) < 0)
+		r = -errno;
+	if (r == 0)
+		r = link_file(store_fd, &file, temp);
+	store_abort(store_fd, &file);
+	if (r < 0)
 		return r;
-	}
-	return store_finish(store_fd, &file, id, STORE_RECORD_SUFFIX);
+	r = exchange(store_fd, temp, name);
+	(void)unlinkat(store_fd, temp, 0); /* the old one; the next clean-up would do it */
+	return r;
 }
 
 /* ---- reading ---- */

@@ -37,6 +37,8 @@ void store_abort(int store_fd, struct store_file *file);
 int store_sync(int store_fd);
 
 int store_put_record(int store_fd, const char *id, const json_t *record);
+/* In place of the one that is there: the old one or the new one, whatever happens. -ENOENT: none is. */
+int store_replace_record(int store_fd, const char *id, const json_t *record);
 int store_read_record(int store_fd, const char *id, json_t **ret_record);
 int store_open_core(int store_fd, const char *id, int *ret_fd);
 /* 1 or 0; -errno when it cannot be told, which nobody may take for 0. */

@@ -163,6 +163,10 @@ int ledger_admit(struct ledger *ledger, struct ledger_ticket *ticket, uint64_t s
 int ledger_unprobe(struct ledger *ledger, struct ledger_ticket *ticket,
 		   const struct clock_reading *now);
 
+/* No crash: that process has shown this signature, if the process is known at all. */
+int ledger_teach(struct ledger *ledger, const struct ledger_crash *crash,
+		 const struct clock_reading *now);
+
 /* The record is durable: its weight is kept. Locks by itself. */
 int ledger_commit(struct ledger *ledger, const struct ledger_ticket *ticket,
 		  const struct clock_reading *now);

@@ -233,3 +233,22 @@ int ledger_unprobe(struct ledger *ledger, struct ledger_ticket *ticket,
 
 	return r == LEDGER_E_FOLD ? 0 : r;
 }
+
+int ledger_teach(struct ledger *ledger, const struct ledger_crash *crash,
+		 const struct clock_reading *now)
+{
+	struct state *state = ledger->state;
+	struct state_slot slot;
+	uint32_t index;
+	int r;
+
+	r = ledger_lock(ledger, now);
+	if (r == 0)
+		r = state_find(state, crash->uid, crash->process, &index, &slot);
+	if (r == 0 && !throttle_knows(&slot.account.throttle, crash->signature)) {
+		throttle_learn(&slot.account.throttle, crash->signature);
+		r = state_write(state, index, &slot, STATE_INFLIGHT, false);
+	}
+	ledger_unlock(ledger);
+	return r;
+}

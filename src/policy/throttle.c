@@ -78,6 +78,16 @@ bool throttle_window_over(const struct throttle_window *window,
 	return over_fast(window, limits, now_ns) || over_slow(window, limits, now_ns);
 }
 
+uint32_t throttle_window_count(const struct throttle_window *window, int64_t age_ns,
+			       int64_t now_ns)
+{
+	uint32_t n = 0;
+
+	while (n < window->count && younger_than(window_newest(window, n + 1), now_ns, age_ns))
+		n++;
+	return n;
+}
+
 static bool end_of(const struct throttle_window *window, uint32_t limit, int64_t age_ns,
 		   int64_t *ret_end_ns)
 {
@@ -119,8 +129,8 @@ void throttle_learn(struct throttle_process *process, uint64_t signature)
 	novelty->signature_next = (novelty->signature_next + 1) % THROTTLE_SIGNATURES;
 }
 
-bool throttle_novel_budget(const struct throttle_process *process,
-			   const struct throttle_limits *limits, int64_t now_ns)
+uint32_t throttle_novel_left(const struct throttle_process *process,
+			     const struct throttle_limits *limits, int64_t now_ns)
 {
 	const struct throttle_novelty *novelty = &process->novelty;
 	uint32_t spent = 0;
@@ -128,7 +138,13 @@ bool throttle_novel_budget(const struct throttle_process *process,
 	for (uint32_t i = 0; i < novelty->kept_count; i++)
 		if (younger_than(novelty->kept_at_ns[i], now_ns, limits->age_out_ns))
 			spent++;
-	return spent < limits->novel_per_window;
+	return spent < limits->novel_per_window ? limits->novel_per_window - spent : 0;
+}
+
+bool throttle_novel_budget(const struct throttle_process *process,
+			   const struct throttle_limits *limits, int64_t now_ns)
+{
+	return throttle_novel_left(process, limits, now_ns) > 0;
 }
 
 /*

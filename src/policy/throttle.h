@@ -92,6 +92,10 @@ struct throttle_verdict {
 bool throttle_window_over(const struct throttle_window *window,
 			  const struct throttle_limits *limits, int64_t now_ns);
 
+/* How many of the crashes held are younger than that at `now_ns`. */
+uint32_t throttle_window_count(const struct throttle_window *window, int64_t age_ns,
+			       int64_t now_ns);
+
 /*
  * On-time at which the present loop ends if no further crash comes, in nanoseconds:
  * the limit-th newest crash plus the age-out, or the same of the slow window if that is
@@ -129,6 +133,10 @@ void throttle_learn(struct throttle_process *process, uint64_t signature);
 /* May another novel crash be kept at `now_ns`? Lets the caller skip the work of finding out. */
 bool throttle_novel_budget(const struct throttle_process *process,
 			   const struct throttle_limits *limits, int64_t now_ns);
+
+/* How many. */
+uint32_t throttle_novel_left(const struct throttle_process *process,
+			     const struct throttle_limits *limits, int64_t now_ns);
 
 bool throttle_knows(const struct throttle_process *process, uint64_t signature);
 

@@ -27,6 +27,23 @@ cf dump last -o "$base/dumped"
 holds 'also of a foreign gzip' cmp "$base/core" "$base/dumped"
 is 'why is told' "$(cf replay --why "$base/core" | grep -c 'within the crash loop limit')" 1
 
+# why JQ CORE...: of the last one, by jq.
+why() {
+	local filter=$1
+	shift
+	cf replay --json --why --at @1000 "$@" 2>/dev/null | jq -r ".[-1].why | $filter"
+}
+is 'why: the first' "$(why '[.in_window, .limit, .loop, .waiting, .capture, .capture_reason] | join(", ")' "$base/core")" \
+	'1, 8, false, 0, full, within all limits'
+ten=()
+for ((i = 0; i < 10; i++)); do ten+=("$base/core"); done
+is 'why: the tenth' "$(why '[.in_window, .loop, .waiting, .capture] | map(tostring) | join(", ")' "${ten[@]}")" \
+	'10, true, 1, null'
+is 'why: the eighteenth is the one in ten' "$(why '[.waiting, .novelty] | map(tostring) | join(", ")' "${ten[@]}" "${ten[@]:0:8}")" \
+	'9, not asked: it is the one in ReportEvery that is kept anyway'
+matches 'why, in words' "$(cf replay --why --at @1000 "${ten[@]}" 2>/dev/null)" \
+	'window +10 crashes younger than 8min, the limit is 8: a crash loop'
+
 # ---- in the order of their times ----
 
 many=()

@@ -79,6 +79,47 @@ is 'without a budget nobody looks' "$(record '.stands_for[] | [.signature // "?"
 	"$(printf '? 9\n%s 1' "$(record .signatures.exact)")"
 matches 'and info says so' "$(cf info)" '9 of unknown signature$'
 
+# ---- signed again ----
+
+new_state
+cf replay --import --at @1700000000 "$a" --at @1700000001 "$b" --at @1700000002 "$a" >/dev/null 2>&1
+ids() { cf list --json | jq -r ".[$1].id"; }
+# spoil FILTER ID: a record as another build would have written it.
+spoil() {
+	local file=$state/cores/$2.json
+	jq "$1" "$file" >"$base/spoilt" && cat "$base/spoilt" >"$file"
+}
+again() { cf replay --resign --json | jq -r '[.records, .changed, .unwound, .without_core, .without_frames, .failed] | join(" ")'; }
+for i in 0 1 2; do cp "$state/cores/$(ids $i).json" "$base/good.$i"; done
+same() { jq -Sc . "$state/cores/$(ids "$1").json" | cmp -s - <(jq -Sc . "$base/good.$1"); }
+is 'what is signed already stays' "$(again)" '3 0 0 0 0 0'
+old='.signature = "old~0000000000000000" | .signatures.exact = "0000000000000000"'
+spoil "$old" "$(ids 0)"
+spoil '.stands_for = [{"signature": "0000000000000000", "count": 1}]' "$(ids 1)"
+rm "$state/cores/$(ids 0).core.gz"
+is 'an old signature is made new, from the frames: no core is needed' "$(again)" '3 1 0 1 0 0'
+holds '... and is what it was' same 0
+is '... also where another record names it' "$(jq -r '.stands_for[0].signature' "$state/cores/$(ids 1).json")" \
+	"$(jq -r .signatures.exact "$base/good.0")"
+cp "$base/good.1" "$state/cores/$(ids 1).json"
+spoil '.threads = [{"tid": 1, "frames": []}] | .signature = null | del(.signatures) | .unwind_error = "x"' "$(ids 2)"
+is 'a record without frames gets them from its core' "$(again)" '3 1 1 1 0 0'
+holds '... all of them' same 2
+rm "$state/cores/$(ids 2).core.gz"
+spoil '.threads = [] | .signature = null | del(.signatures)' "$(ids 2)"
+cp "$state/cores/$(ids 2).json" "$base/poor"
+is 'with neither it stays as it is' "$(again)" '3 0 0 2 1 0'
+holds '... every byte of it' cmp -s "$state/cores/$(ids 2).json" "$base/poor"
+rm "$state/cores/$(ids 1).core.gz"
+spoil '.threads[0].frames |= .[0:1] | .signature = null' "$(ids 1)"
+is 'one frame is signed as one frame' "$(again)" '3 1 0 3 1 0'
+is '... with low confidence' "$(jq -r .signatures.confidence "$state/cores/$(ids 1).json")" low
+echo garbage >"$state/cores/$(ids 2).json"
+try 1 1 'a record that cannot be read is a failure' replay -C "$conf" --resign
+is 'and the others are done' "${out%%:*}" '2 records'
+is 'nothing is left of it' "$(find "$state/cores" -name '.*' -type f)" ''
+try 2 1 'cores have no place there' replay -C "$conf" --resign "$a"
+
 if command -v g++ >/dev/null && g++ "$SOURCES/victim.cc" -O0 -o "$base/shop" 2>/dev/null; then
 	dies throw "$base/shop" throw
 	is 'the exception nobody caught' "$(record '.exception | [.type, .message] | join(": ")')" \
