@@ -247,8 +247,12 @@ static void on_entry(struct task *task)
 		task->argument[i] = regs_argument(&regs, i);
 	inject.count++;
 	here = inject.count == inject.at;
-	/* Threads make the n-th call a matter of chance, and glibc aborts over a strange futex. */
-	if (inject.action == ACTION_ERROR && task->number == SYS_futex)
+	/*
+	 * Threads make the n-th call a matter of chance, and glibc aborts over a strange futex,
+	 * also over one that our own stops made the kernel restart.
+	 */
+	if (inject.action == ACTION_ERROR &&
+	    (task->number == SYS_futex || task->number == SYS_restart_syscall))
 		return;
 	if (inject.action == ACTION_LIST)
 		say(task);
