@@ -352,6 +352,16 @@ static int take_files(struct elfcore *core, const unsigned char *p, size_t n)
 	return 0;
 }
 
+/* Notes of a thread follow its NT_PRSTATUS. */
+static void take_machine_note(struct elfcore *core, uint32_t type, const unsigned char *p,
+			      size_t n)
+{
+	if ((type != NT_386_TLS && type != NT_ARM_TLS) || core->threads == 0)
+		return;
+	core->thread[core->threads - 1].tls = p;
+	core->thread[core->threads - 1].tls_bytes = n;
+}
+
 static int take_note(struct elfcore *core, uint32_t type, const unsigned char *p, size_t n,
 		     size_t *thread_room)
 {
@@ -398,6 +408,8 @@ static int parse_notes(const unsigned char *p, size_t n, struct elfcore *core)
 			r = take_note(core, type, p + desc_at, desc_bytes, &thread_room);
 			if (r < 0)
 				return r;
+		} else if (name_bytes == 6 && memcmp(p + sizeof(Elf64_Nhdr), "LINUX", 6) == 0) {
+			take_machine_note(core, type, p + desc_at, desc_bytes);
 		}
 		if (next > n)
 			break;

@@ -43,6 +43,8 @@ struct elfcore_thread {
 	int64_t tid;
 	const void *prstatus; /* borrowed from the head: the note's bytes, host byte order not applied */
 	size_t prstatus_bytes;
+	const void *tls; /* borrowed: its note on where thread-local storage is; NULL: none */
+	size_t tls_bytes;
 };
 
 /* A file mapping named by NT_FILE. */

@@ -9,8 +9,14 @@
 
 #include "core/elfcore.h"
 
-/* The thread pointer. 0: not in NT_PRSTATUS on this machine. */
+/*
+ * The thread pointer: a register in NT_PRSTATUS, or in a note of the thread's own. 0: not in
+ * a core of this machine (32-bit ARM).
+ */
 uint64_t machine_tls(const struct elfcore *core, const struct elfcore_thread *thread);
+
+/* Do the modules' blocks lie above it, and struct pthread below (variant I of the ELF TLS ABI)? */
+bool machine_tls_above(const struct elfcore *core);
 
 /*
  * Does a signal frame lie at `address`, seen as the words that are there, on an alternate
