@@ -6,7 +6,8 @@
  * is used when /proc is known to speak of the right process.
  *
  * The kinds are tried from the one the budget allows downwards. While the victim is held a
- * smaller kind can still be taken: stacks in time are worth more than half a heap.
+ * smaller kind can still be taken: stacks in time are worth more than half a heap. Where it
+ * may turn out too late that the disk is too small, what `threads` needs is put aside first.
  */
 
 #include "take.h"
@@ -18,194 +19,17 @@
 #include "analyse.h"
 #include "core/capture.h"
 #include "core/layout.h"
-#include "core/survey.h"
 #include "core/threads.h"
 #include "handle.h"
 #include "io/clock.h"
 #include "io/fulls.h"
-#include "io/meminfo.h"
 #include "io/store.h"
-#include "policy/name.h"
-#include "policy/units.h"
+#include "plan.h"
 #include "quota.h"
 
 /* A capture still running after that is cut short: something is wrong with the disk. */
 #define CAPTURE_MAX_MS (300 * 1000)
 #define THREADS_HOLD_MS 1000
-/* Slowest plausible compression by one thread, bytes in a millisecond. */
-#define PACK_RATE 100000u
-/* So many small captures at once hold no more memory than one that fills its buffer. */
-#define SMALL_SHARE 64
-/* Of the memory that is left: the crash may have come of having none. */
-#define AVAILABLE_SHARE 4
-
-struct take {
-	struct crash *crash; /* borrowed */
-	uint64_t buffer_bytes;
-	uint64_t claimed; /* key of the kind of crash, of which this may be a full capture */
-	bool memory; /* it can be read */
-	bool unlisted; /* but what exists of it could not be found out in time */
-	struct survey survey;
-	struct image full; /* of memory */
-	struct capture_verdict verdict;
-	int64_t hold_until_ms;
-};
-
-/* ---- what there is ---- */
-
-static int64_t max_hold_ms(const struct crash *crash)
-{
-	return crash->config->max_hold_ns / 1000000;
-}
-
-static bool memory_usable(const struct crash *crash)
-{
-	return !crash->replayed && crash->core_parsed && crash->victim.verified &&
-	       crash->victim.mem_fd >= 0 && crash->victim.pagemap_fd >= 0 &&
-	       crash->head_bytes >= crash->core.head_bytes &&
-	       layout_possible(&crash->core);
-}
-
-static void choose_buffer(struct take *take)
-{
-	uint64_t share = meminfo_available() / AVAILABLE_SHARE;
-
-	take->buffer_bytes = take->crash->config->buffer_bytes;
-	if (take->buffer_bytes > share)
-		take->buffer_bytes = share;
-}
-
-static int lay_out_full(struct take *take)
-{
-	const struct crash *crash = take->crash;
-	struct layout layout = LAYOUT_NULL;
-	int r;
-
-	r = layout_full(&layout, &crash->core, &take->survey.exists, &take->survey.whole);
-	if (r == 0)
-		r = layout_image(&layout, &crash->core, crash->head, crash->head_bytes,
-				 &take->full);
-	layout_done(&layout);
-	return r;
-}
-
-static void look_at_memory(struct take *take)
-{
-	const struct crash *crash = take->crash;
-	int r;
-
-	take->memory = memory_usable(crash) && !crash->memory_hangs;
-	if (!take->memory)
-		return;
-	r = survey_take(&take->survey, &crash->core, crash->victim.pagemap_fd,
-			crash->victim.maps_fd,
-			crash->started_ms + max_hold_ms(crash) / 2);
-	take->unlisted = r == -ETIME;
-	if (r == 0)
-		r = lay_out_full(take);
-	take->memory = r == 0 || take->unlisted;
-}
-
-/* ---- how much ---- */
-
-static enum capture_kind wanted_kind(const struct crash *crash)
-{
-	switch (crash->config->kind) {
-	case CONFIG_KIND_THREADS:
-		return CAPTURE_THREADS;
-	case CONFIG_KIND_NOTES:
-		return CAPTURE_NOTES;
-	case CONFIG_KIND_NONE:
-		return CAPTURE_NONE;
-	case CONFIG_KIND_AUTO:
-	case CONFIG_KIND_FULL:
-		break;
-	}
-	return CAPTURE_FULL;
-}
-
-static uint64_t memory_bytes(const struct take *take)
-{
-	if (take->memory)
-		return take->unlisted ? UINT64_MAX : take->full.memory_bytes;
-	return take->crash->core_parsed ? take->crash->core.end : UINT64_MAX;
-}
-
-/* What is in the buffer has been read; the rest waits for compression. */
-static uint64_t hold_bytes(const struct take *take)
-{
-	const struct crash *crash = take->crash;
-
-	if (crash->replayed)
-		return 0; /* nobody is held */
-	return take->buffer_bytes +
-	       (uint64_t)max_hold_ms(crash) * PACK_RATE * pipeline_processors();
-}
-
-static void lower_to(struct capture_verdict *verdict, enum capture_kind kind, const char *why)
-{
-	verdict->kind = kind;
-	verdict->reason = why;
-}
-
-static enum capture_kind part_kind(const struct crash *crash)
-{
-	return threads_possible(&crash->core) ? CAPTURE_THREADS : CAPTURE_NOTES;
-}
-
-static struct capture_verdict plan(const struct take *take, uint32_t full_of_signature)
-{
-	const struct crash *crash = take->crash;
-	const struct config *config = crash->config;
-	struct capture_verdict verdict;
-	struct capture_budget budget = {
-		.wanted = wanted_kind(crash),
-		.wanted_auto = config->kind == CONFIG_KIND_AUTO,
-		.threads_possible = take->memory && threads_possible(&crash->core),
-		.memory_bytes = memory_bytes(take),
-		.threads_bytes = crash->core.threads * config->thread_stack_bytes,
-		.hold_bytes = hold_bytes(take),
-		.max_core_bytes = config->max_core_bytes,
-		.rlimit_bytes =
-			config->honor_rlimit ? crash->request.rlimit_core : UINT64_MAX,
-		.max_captures = config->max_captures,
-		.small_bytes = take->buffer_bytes / SMALL_SHARE,
-		.captures_running = crash->ticket.captures_running,
-		.captures_of_uid = crash->ticket.captures_of_uid,
-		.full_of_signature = full_of_signature,
-		.full_per_signature = config->full_per_signature,
-	};
-
-	budget.unlocked = crash->ticket.without_lock;
-	quota_budget(crash->ledger->store_fd, config, &budget);
-	verdict = capture_plan(&budget);
-	if (verdict.kind == CAPTURE_FULL && take->memory && take->unlisted)
-		lower_to(&verdict, part_kind(crash), "MaxHold is too short to list its pages");
-	return verdict;
-}
-
-/*
- * Full captures of one kind of crash say the same again: after the first few the threads
- * are enough. The kind is the process and the cheap hash, which is known before the victim
- * is read. Where threads cannot be had, a full capture is better than notes.
- */
-static void plan_by_signature(struct take *take)
-{
-	const struct crash *crash = take->crash;
-	uint32_t limit = crash->config->full_per_signature, n;
-	uint64_t key = crash->ticket.hash ^ name_hash(crash->record.process,
-						      strlen(crash->record.process));
-
-	if (take->verdict.kind != CAPTURE_FULL || limit == 0 || crash->ticket.hash == 0 ||
-	    key == 0 || crash->replayed || !take->memory || !threads_possible(&crash->core))
-		return;
-	n = fulls_claim(crash->ledger->dir_fd, crash->ledger->store_fd, key, crash->record.id,
-			limit, crash->ledger->now.wall_ns / NS_PER_SEC);
-	if (n >= limit)
-		take->verdict = plan(take, n);
-	else
-		take->claimed = key;
-}
 
 /* ---- one try ---- */
 
@@ -213,33 +37,56 @@ static void take_result(struct take *take, const struct capture_result *result)
 {
 	struct crash *crash = take->crash;
 	struct record *record = &crash->record;
+	const char *because;
 
 	record->core_bytes = result->core_bytes;
 	record->stored_bytes = result->stored_bytes;
-	record->complete = result->complete;
 	record->source = crash->replayed ? RECORD_SOURCE_FILE
 			 : take->memory && take->verdict.kind >= CAPTURE_THREADS
 				 ? RECORD_SOURCE_MEM
 				 : RECORD_SOURCE_PIPE;
-	if (result->incomplete_because)
-		record_set(record, "incomplete_reason",
-			   json_string(result->incomplete_because));
+	because = result->incomplete_because;
+	if (take->verdict.kind == CAPTURE_THREADS && take->stash.incomplete_because)
+		because = take->stash.incomplete_because;
+	record->complete = !because;
+	if (because)
+		record_set(record, "incomplete_reason", json_string(because));
 	if (result->unreadable_bytes > 0)
 		record_set(record, "unreadable_bytes",
 			   json_integer((json_int_t)result->unreadable_bytes));
 	if (!crash->replayed)
-		record->held_ms = result->released_at_ms - crash->started_ms;
+		record->held_ms = crash->source.released_at_ms - crash->started_ms;
+}
+
+static struct memory memory_of(const struct take *take)
+{
+	if (take->stash.fd >= 0)
+		return stash_as_memory(&take->stash);
+	return (struct memory){ .fd = take->crash->victim.mem_fd };
+}
+
+/* What was not put aside is left out, and not shown as zeros. */
+static int keep_present(struct pagemap *ranges, const struct pagemap *present)
+{
+	struct pagemap kept = PAGEMAP_NULL;
+	int r = pagemap_common(ranges, present, &kept);
+
+	pagemap_done(ranges);
+	*ranges = kept;
+	return r;
 }
 
 /* What the threads need of memory. */
 static int lay_out_threads(const struct take *take, struct layout *layout)
 {
 	const struct crash *crash = take->crash;
-	const struct memory memory = { crash->victim.mem_fd };
+	const struct memory memory = memory_of(take);
 	struct pagemap ranges = PAGEMAP_NULL;
 	int r;
 
 	r = threads_ranges(&crash->core, &memory, crash->config->thread_stack_bytes, &ranges);
+	if (r == 0 && memory.present)
+		r = keep_present(&ranges, memory.present);
 	if (r == 0)
 		r = layout_ranges(layout, &crash->core, &ranges);
 	pagemap_done(&ranges);
@@ -276,6 +123,12 @@ static int64_t hold_until_ms(const struct take *take, const struct image *image)
 	return take->hold_until_ms;
 }
 
+/* Memory can be read, and the victim was not let go. */
+static bool is_live(const struct take *take)
+{
+	return take->memory && take->crash->source.released_at_ms == 0;
+}
+
 static int run(struct take *take, const struct image *image, struct store_file *file)
 {
 	struct crash *crash = take->crash;
@@ -285,14 +138,19 @@ static int run(struct take *take, const struct image *image, struct store_file *
 		.head_bytes = crash->head_bytes,
 		.core = crash->core_parsed ? &crash->core : NULL,
 		.image = image,
-		.memory = { crash->victim.mem_fd },
+		.memory = take->verdict.kind == CAPTURE_FULL ?
+				  (struct memory){ .fd = crash->victim.mem_fd } :
+				  memory_of(take),
 		.out_fd = file->fd,
 		.oom_score_fd = crash->oom_score_fd,
 		.step_back = !crash->replayed,
-		.may_retry = take->memory && take->verdict.kind >= CAPTURE_THREADS,
+		.may_retry = is_live(take) && take->verdict.kind >= CAPTURE_THREADS,
+		.may_step_down = take->verdict.kind == CAPTURE_THREADS ||
+				 (take->verdict.kind == CAPTURE_FULL && take->stash.fd >= 0),
+		.max_bytes = crash->config->max_core_bytes,
+		.stash = !image && take->stash.fd >= 0 ? &take->stash : NULL,
 		.limits = {
 			.buffer_bytes = take->buffer_bytes,
-			.max_bytes = image ? UINT64_MAX : crash->config->max_core_bytes,
 			.hold_until_ms = hold_until_ms(take, image),
 			.stop_at_ms = crash->started_ms + CAPTURE_MAX_MS,
 			.keep_free_bytes =
@@ -317,18 +175,111 @@ static int run(struct take *take, const struct image *image, struct store_file *
 	return r;
 }
 
+static void lower(struct take *take, const char *why)
+{
+	enum capture_kind kind = plan_part(take);
+
+	if (take->verdict.kind == CAPTURE_THREADS)
+		kind = CAPTURE_NOTES;
+	plan_lower(&take->verdict, kind, why);
+}
+
+/* ---- what is put aside ---- */
+
+static uint64_t stash_stack_bytes(const struct take *take)
+{
+	const struct crash *crash = take->crash;
+	uint64_t share = take->buffer_bytes / (crash->core.threads ? crash->core.threads : 1);
+
+	return share < crash->config->thread_stack_bytes ? share :
+							   crash->config->thread_stack_bytes;
+}
+
+/* Beside a full buffer there is room for little. */
+static void begin_stash(struct take *take)
+{
+	const struct crash *crash = take->crash;
+	bool alone = take->verdict.kind == CAPTURE_THREADS &&
+		     crash->ticket.captures_running < crash->config->max_captures;
+
+	if (stash_begin(&take->stash, &crash->core, stash_stack_bytes(take),
+			take->buffer_bytes / (alone ? 2 : SMALL_SHARE)) != 0)
+		stash_done(&take->stash);
+}
+
+/* As large as it is, it may not fit, with all the others that are being written. */
+static bool is_space_scarce(const struct take *take)
+{
+	const struct crash *crash = take->crash;
+	struct capture_budget budget = { 0 };
+
+	quota_budget(crash->ledger->store_fd, crash->config, &budget);
+	return budget.free_bytes / (crash->config->max_captures + 1) <
+	       budget.keep_free_bytes + take->full.memory_bytes;
+}
+
+static void stash_threads(struct take *take)
+{
+	const struct crash *crash = take->crash;
+	const struct memory memory = { .fd = crash->victim.mem_fd };
+
+	if (!threads_possible(&crash->core) || !is_space_scarce(take))
+		return;
+	if (stash_memory(&take->stash, &crash->core, &memory,
+			 crash->config->thread_stack_bytes) != 0)
+		stash_done(&take->stash);
+}
+
+/* ---- a kind ---- */
+
+static int take_full(struct take *take, struct store_file *file)
+{
+	struct crash *crash = take->crash;
+
+	if (take->memory) {
+		stash_threads(take);
+		return run(take, &take->full, file);
+	}
+	if (plan_threads_possible(take))
+		begin_stash(take);
+	source_widen(&crash->source);
+	return run(take, NULL, file);
+}
+
+/* All of the core has to go by for the parts of it. */
+static void read_for_threads(struct take *take)
+{
+	struct crash *crash = take->crash;
+	const struct capture_job job = {
+		.source = &crash->source,
+		.head = crash->head,
+		.head_bytes = crash->head_bytes,
+		.core = &crash->core,
+		.oom_score_fd = -1,
+		.stash = &take->stash,
+		.limits = { .hold_until_ms = hold_until_ms(take, NULL),
+			    .stop_at_ms = crash->started_ms + CAPTURE_MAX_MS },
+	};
+
+	begin_stash(take);
+	if (take->stash.fd < 0)
+		return;
+	source_widen(&crash->source);
+	capture_stash(&job);
+}
+
 static int take_kind(struct take *take, struct store_file *file)
 {
 	struct crash *crash = take->crash;
 	struct image image = IMAGE_NULL;
 	int r;
 
-	if (take->verdict.kind == CAPTURE_FULL && take->memory)
-		return run(take, &take->full, file);
-	if (take->verdict.kind == CAPTURE_FULL || !crash->core_parsed) {
-		source_widen(&crash->source);
-		return run(take, NULL, file);
-	}
+	if (take->verdict.kind == CAPTURE_FULL || !crash->core_parsed)
+		return take_full(take, file);
+	if (take->verdict.kind == CAPTURE_THREADS && !take->memory && take->stash.fd < 0)
+		read_for_threads(take);
+	if (take->verdict.kind == CAPTURE_THREADS && !is_live(take) && take->stash.fd < 0)
+		lower(take, "memory of the process not accessible");
 	r = lay_out_part(take, &image);
 	if (r == -ESRCH)
 		return CAPTURE_E_GONE;
@@ -341,15 +292,6 @@ static int take_kind(struct take *take, struct store_file *file)
 }
 
 /* ---- down to less ---- */
-
-static void lower(struct take *take)
-{
-	enum capture_kind kind = part_kind(take->crash);
-
-	if (take->verdict.kind == CAPTURE_THREADS)
-		kind = CAPTURE_NOTES;
-	lower_to(&take->verdict, kind, "MaxHold, KeepFree or the disk's end reached");
-}
 
 static void lower_to_none(struct crash *crash, const char *why)
 {
@@ -376,9 +318,9 @@ static int take_most(struct take *take)
 		if (r == CAPTURE_E_GONE) {
 			/* What the kernel wrote before is in the pipe. */
 			take->memory = false;
-			take->verdict = plan(take, 0);
+			take->verdict = plan_kind(take, 0);
 		} else {
-			lower(take);
+			lower(take, capture_end_text(r - CAPTURE_E_AGAIN));
 		}
 		r = 0;
 	}
@@ -403,21 +345,22 @@ void take_core(struct crash *crash)
 {
 	struct take take = {
 		.crash = crash,
-		.hold_until_ms = crash->started_ms + max_hold_ms(crash),
+		.hold_until_ms = crash->started_ms + plan_hold_ms(crash),
+		.stash = STASH_NULL,
 	};
 	struct record *record = &crash->record;
 	char why[96];
 	int r = 0;
 
-	choose_buffer(&take);
-	look_at_memory(&take);
-	take.verdict = plan(&take, 0);
+	plan_buffer(&take);
+	plan_look(&take);
+	take.verdict = plan_kind(&take, 0);
 	plan_by_signature(&take);
 	/* No stacks will be stored: look at them while they are there. */
 	if (take.verdict.kind < CAPTURE_THREADS)
 		(void)analyse_unwind(crash, -1, true);
 	if (crash->head_error == -ETIME)
-		lower_to(&take.verdict, CAPTURE_NONE, "the kernel wrote no dump within MaxHold");
+		plan_lower(&take.verdict, CAPTURE_NONE, "the kernel wrote no dump within MaxHold");
 	if (take.verdict.kind != CAPTURE_NONE)
 		r = take_most(&take);
 	record->capture = take.verdict.kind;
@@ -430,6 +373,7 @@ void take_core(struct crash *crash)
 	}
 	if (take.claimed && record->capture != CAPTURE_FULL)
 		fulls_forget(crash->ledger->dir_fd, take.claimed, record->id);
+	stash_done(&take.stash);
 	survey_done(&take.survey);
 	image_done(&take.full);
 }

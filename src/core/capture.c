@@ -4,25 +4,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/member.h"
+#include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/process.h"
 
 /* The kernel's section header behind the memory, when there are many segments. */
 #define BEHIND_MEMORY 4096u
+#define PAGE_BYTES 4096u
 /* More readers than this gain nothing: they wait for memory, not for processors. */
 #define READERS_MAX 4u
+
+static const char ended_early[] = "the dump ended early";
 
 struct capture {
 	const struct capture_job *job;
 	size_t head_at; /* of the head, handed out so far */
+	uint64_t source_at; /* of the core */
+	uint64_t existing_bytes; /* in pages of it that are not all zeros */
+	bool let_go;
 	bool gone;
 	int again; /* CAPTURE_E_*: what was read is thrown away */
 	uint64_t unreadable_bytes; /* atomic */
-	int64_t released_at_ms;
 };
 
 /* ---- an image, in blocks ---- */
@@ -47,29 +54,83 @@ static ssize_t read_image(void *userdata, uint64_t index, void *block, bool *ret
 
 /* ---- the source, in blocks ---- */
 
-/* The next bytes of the core: from the head that was read before, then from the source. */
-static ssize_t read_source(void *userdata, uint64_t index, void *block, bool *ret_zeros)
+/* The kernel writes zeros for pages that do not exist: they are not what a limit means. */
+static uint64_t count_existing(const char *p, size_t n)
 {
-	struct capture *capture = userdata;
+	uint64_t bytes = 0;
+
+	for (size_t at = 0; at < n; at += PAGE_BYTES) {
+		size_t page = n - at < PAGE_BYTES ? n - at : PAGE_BYTES;
+
+		if (p[at] != 0 || memcmp(p + at, p + at + 1, page - 1) != 0)
+			bytes += page;
+	}
+	return bytes;
+}
+
+/* The next bytes of the core: from the head that was read before, then from the source. */
+static ssize_t next_bytes(struct capture *capture, char *block)
+{
 	const struct capture_job *job = capture->job;
 	size_t n = job->head_bytes - capture->head_at;
 	ssize_t more = 0;
 
-	(void)index;
-	(void)ret_zeros;
 	if (n > MEMBER_PLAIN)
 		n = MEMBER_PLAIN;
 	if (n > 0)
 		memcpy(block, (const char *)job->head + capture->head_at, n);
 	capture->head_at += n;
 	if (n < MEMBER_PLAIN)
-		more = source_read_full(job->source, (char *)block + n, MEMBER_PLAIN - n);
-	return more < 0 ? more : (ssize_t)n + more;
+		more = source_read_full(job->source, block + n, MEMBER_PLAIN - n);
+	if (more < 0)
+		return more;
+	n += (size_t)more;
+	if (job->stash)
+		stash_put(job->stash, capture->source_at, block, n);
+	capture->source_at += n;
+	return (ssize_t)n;
+}
+
+static ssize_t read_source(void *userdata, uint64_t index, void *block, bool *ret_zeros)
+{
+	struct capture *capture = userdata;
+	ssize_t n = next_bytes(capture, block);
+	uint64_t existing = n > 0 ? count_existing(block, (size_t)n) : 0;
+
+	(void)index;
+	*ret_zeros = n == (ssize_t)MEMBER_PLAIN && existing == 0;
+	capture->existing_bytes += existing;
+	return capture->existing_bytes > capture->job->max_bytes ? -EFBIG : n;
 }
 
 static uint64_t source_bytes(const struct capture_job *job)
 {
 	return job->core ? job->core->end + BEHIND_MEMORY : UINT64_MAX;
+}
+
+/* ---- the source, for the stash ---- */
+
+static void drain(struct capture *capture)
+{
+	const struct capture_job *job = capture->job;
+	_cleanup_free_ char *block = malloc(MEMBER_PLAIN);
+	ssize_t n = block ? 1 : -ENOMEM;
+
+	while (n > 0) {
+		int64_t now_ms = clock_monotonic_ms();
+
+		if (now_ms >= job->limits.hold_until_ms || now_ms >= job->limits.stop_at_ms) {
+			job->stash->incomplete_because =
+				capture_end_text(PIPELINE_HELD_TOO_LONG);
+			return;
+		}
+		n = next_bytes(capture, block);
+	}
+	if (n < 0)
+		job->stash->incomplete_because = capture_end_text(
+			n == -ETIME ? PIPELINE_HELD_TOO_LONG : PIPELINE_READ_FAILED);
+	else if (capture->source_at < job->core->end)
+		job->stash->incomplete_because = ended_early;
 }
 
 /* ---- letting go ---- */
@@ -85,10 +146,19 @@ static bool source_may_have_it(const struct capture_job *job)
 
 static void let_go(struct capture *capture)
 {
+	if (capture->let_go)
+		return;
+	capture->let_go = true;
 	source_release(capture->job->source);
-	capture->released_at_ms = clock_monotonic_ms();
 	if (capture->job->step_back)
 		process_step_back(capture->job->oom_score_fd);
+}
+
+/* Less would have fitted. */
+static bool is_shortage(enum pipeline_end end)
+{
+	return end == PIPELINE_TOO_LARGE || end == PIPELINE_DISK_FULL ||
+	       end == PIPELINE_KEEP_FREE;
 }
 
 /*
@@ -103,10 +173,12 @@ static bool on_read(void *userdata, enum pipeline_end end)
 	if (job->may_retry && capture->gone && source_may_have_it(job))
 		capture->again = CAPTURE_E_GONE;
 	else if (job->may_retry && end != PIPELINE_ALL && !capture->gone)
-		capture->again = CAPTURE_E_AGAIN;
-	else
+		capture->again = CAPTURE_E_AGAIN + (int)end;
+	else if (job->stash && is_shortage(end))
+		drain(capture); /* its end has the stacks */
+	if (capture->again == 0)
 		let_go(capture);
-	return capture->again == 0;
+	return capture->again == 0 && !(job->may_step_down && is_shortage(end));
 }
 
 /* ---- the verdict ---- */
@@ -147,7 +219,7 @@ static const char *shortfall(const struct capture *capture,
 	if (!job->image)
 		promised = job->core->end;
 	if (done->plain_bytes < promised || job->head_bytes < job->core->head_bytes)
-		return "the dump ended early";
+		return ended_early;
 	return NULL;
 }
 
@@ -169,6 +241,14 @@ static int cut_to_whole(const struct capture_job *job, const struct pipeline_res
 	return done->stored_bytes > 0 ? 0 : -ENOSPC;
 }
 
+void capture_stash(const struct capture_job *job)
+{
+	struct capture capture = { .job = job };
+
+	drain(&capture);
+	let_go(&capture);
+}
+
 int capture_run(const struct capture_job *job, struct capture_result *ret_result)
 {
 	struct capture capture = { .job = job };
@@ -188,18 +268,18 @@ int capture_run(const struct capture_job *job, struct capture_result *ret_result
 	int r;
 
 	r = pipeline_run(&input, &job->limits, job->out_fd, &done);
+	if (r == 0 && capture.again == 0 && job->may_step_down && is_shortage(done.end))
+		capture.again = CAPTURE_E_AGAIN + (int)done.end;
 	if (r == 0 && capture.again != 0)
 		return empty(job->out_fd) ?: capture.again;
 	if (r == 0)
 		r = cut_to_whole(job, &done);
-	if (capture.released_at_ms == 0)
-		let_go(&capture);
+	let_go(&capture);
 	if (r == 0)
 		*ret_result = (struct capture_result){
 			.core_bytes = done.plain_bytes,
 			.stored_bytes = done.stored_bytes,
 			.unreadable_bytes = capture.unreadable_bytes,
-			.released_at_ms = capture.released_at_ms,
 			.incomplete_because = shortfall(&capture, &done),
 			.complete = !shortfall(&capture, &done),
 		};

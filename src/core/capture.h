@@ -15,6 +15,7 @@
 #include "core/image.h"
 #include "core/pipeline.h"
 #include "core/source.h"
+#include "core/stash.h"
 
 struct capture_job {
 	struct source *source;
@@ -27,30 +28,35 @@ struct capture_job {
 	int oom_score_fd; /* written when the victim has gone; -1: not open */
 	bool step_back; /* lower our priority when the victim has gone */
 	bool may_retry; /* when time or space runs out, keep the victim for another try */
+	bool may_step_down; /* when space runs out, leave nothing: less can be had without it */
+	uint64_t max_bytes; /* of a source: pages that are not all zeros */
+	struct stash *stash; /* of a source: gets all that goes by; NULL: none */
 	struct pipeline_limits limits;
 };
 
 enum {
-	/* Time or space ran out; nothing is released, out_fd is empty again: try with less. */
-	CAPTURE_E_AGAIN = 1,
 	/* The process is gone, out_fd is empty again, and the source may still have it all. */
-	CAPTURE_E_GONE = 2,
+	CAPTURE_E_GONE = 1,
+	/* Time or space ran out; out_fd is empty again: try with less. And which: + enum pipeline_end. */
+	CAPTURE_E_AGAIN = 16,
 };
 
 struct capture_result {
 	uint64_t core_bytes; /* plain */
 	uint64_t stored_bytes;
 	uint64_t unreadable_bytes; /* in pages that gave an error: zeros, as the kernel has them */
-	int64_t released_at_ms; /* CLOCK_MONOTONIC */
 	bool complete; /* all that the headers promised */
 	const char *incomplete_because; /* static text, NULL when complete */
 };
 
 /*
- * 0, CAPTURE_E_*, or -errno when what was written is of no use. An incomplete core is no
+ * 0, CAPTURE_E_GONE, CAPTURE_E_AGAIN and more, or -errno when what was written is of no use. An incomplete core is no
  * error.
  */
 int capture_run(const struct capture_job *job, struct capture_result *ret_result);
+
+/* Reads the source to its end for the stash alone, as long as the limits allow, and lets go. */
+void capture_stash(const struct capture_job *job);
 
 /* Why a capture ended so, in the words of the record. */
 const char *capture_end_text(enum pipeline_end end);

@@ -29,10 +29,25 @@ static ssize_t read_high(int fd, void *bytes, size_t n, uint64_t address)
 	return got;
 }
 
-static ssize_t read_some(int fd, void *bytes, size_t n, uint64_t address)
+/* How many of the n bytes are there, from the first on. */
+static size_t count_present(const struct pagemap *present, uint64_t address, size_t n)
 {
+	size_t i = pagemap_find(present, address);
+
+	if (i == present->runs || present->run[i].start > address)
+		return 0;
+	return present->run[i].end - address < n ? present->run[i].end - address : n;
+}
+
+static ssize_t read_some(const struct memory *memory, void *bytes, size_t n, uint64_t address)
+{
+	int fd = memory->fd;
 	ssize_t got;
 
+	if (memory->present)
+		n = count_present(memory->present, address, n);
+	if (n == 0)
+		return -EFAULT;
 	do {
 		got = address > INT64_MAX ? read_high(fd, bytes, n, address)
 					  : pread(fd, bytes, n, (off_t)address);
@@ -46,7 +61,7 @@ int memory_read(const struct memory *memory, uint64_t address, void *bytes, size
 	char *p = bytes;
 
 	while (n > 0) {
-		ssize_t got = read_some(memory->fd, p, n, address);
+		ssize_t got = read_some(memory, p, n, address);
 
 		if (got == 0)
 			return -ESRCH; /* no address space any more */

@@ -4,14 +4,17 @@
 /*
  * The memory of the held process, through its already open /proc/PID/mem. Large reads by
  * several threads are the fastest way that is left when the privileges are gone:
- * process_vm_readv() asks for the right at every call.
+ * process_vm_readv() asks for the right at every call. Or what was put aside of it (stash.h).
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/pagemap.h"
+
 struct memory {
 	int fd; /* borrowed */
+	const struct pagemap *present; /* borrowed: what can be read of it; NULL: ask it */
 };
 
 /*

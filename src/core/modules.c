@@ -17,6 +17,7 @@
 #define DATA_MAX (64u << 10) /* of one segment of one module */
 #define DATA_ALL_MAX (1u << 20)
 #define PAGE_BYTES 4096u
+#define TLS_UNKNOWN 256u
 #define PAGES_MAX 16u /* pointed to from all modules' data */
 #define LINK_MAP_WORDS 5u
 #define R_DEBUG_WORDS 6u
@@ -208,8 +209,14 @@ static int add_header(struct collect *c, uint64_t start, bool *ret_module)
 	int r;
 
 	r = memory_peek(c->memory, start, &e, sizeof(e));
+	if (r == -EFAULT) {
+		/* Perhaps one: its header may still come, and say more. */
+		*ret_module = true;
+		c->tls_bytes += TLS_UNKNOWN;
+		return add(c, start, PAGE_BYTES);
+	}
 	if (r < 0 || memcmp(e.bytes, ELFMAG, SELFMAG) != 0)
-		return unless_gone(r);
+		return r;
 	*ret_module = true;
 #define LOAD(field) elfcore_load(c->core, &e.field, sizeof(e.field))
 	n = c->word == 8 ? LOAD(wide.e_phnum) : LOAD(narrow.e_phnum);

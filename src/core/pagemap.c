@@ -87,6 +87,26 @@ size_t pagemap_find(const struct pagemap *map, uint64_t address)
 	return low;
 }
 
+int pagemap_common(const struct pagemap *a, const struct pagemap *b, struct pagemap *ret_map)
+{
+	size_t i = 0, j = 0;
+	int r = 0;
+
+	while (r == 0 && i < a->runs && j < b->runs) {
+		const struct pagemap_run *x = &a->run[i], *y = &b->run[j];
+		uint64_t start = x->start > y->start ? x->start : y->start;
+		uint64_t end = x->end < y->end ? x->end : y->end;
+
+		if (start < end)
+			r = pagemap_add(ret_map, start, end);
+		if (x->end == end)
+			i++;
+		if (y->end == end)
+			j++;
+	}
+	return r;
+}
+
 /* ---- PAGEMAP_SCAN; Debian 12's headers are older than it ---- */
 
 struct scan_region {

@@ -50,5 +50,8 @@ int pagemap_walk(struct pagemap *map, int fd, uint64_t start, uint64_t end,
  */
 ssize_t pagemap_private_bytes(int fd, uint64_t address, size_t n);
 
+/* What both have. 0 or -ENOMEM. */
+int pagemap_common(const struct pagemap *a, const struct pagemap *b, struct pagemap *ret_map);
+
 /* The first run that ends behind the address; map->runs if there is none. */
 size_t pagemap_find(const struct pagemap *map, uint64_t address);

@@ -120,9 +120,7 @@ static void check_read_limits(struct pipeline *p)
 {
 	int64_t now_ms = clock_monotonic_ms();
 
-	if (p->next_read * MEMBER_PLAIN >= p->limits->max_bytes)
-		set_end(p, PIPELINE_TOO_LARGE, p->next_read);
-	else if (now_ms >= p->limits->hold_until_ms)
+	if (now_ms >= p->limits->hold_until_ms)
 		set_end(p, PIPELINE_HELD_TOO_LONG, p->next_read);
 	else if (now_ms >= p->limits->stop_at_ms)
 		set_end(p, PIPELINE_TOO_SLOW, p->next_read);
@@ -144,13 +142,25 @@ static bool can_read(struct pipeline *p)
 	return p->next_read < p->end;
 }
 
+static enum pipeline_end end_of_read(int error)
+{
+	switch (error) {
+	case -ETIME:
+		return PIPELINE_HELD_TOO_LONG;
+	case -EFBIG:
+		return PIPELINE_TOO_LARGE;
+	default:
+		return PIPELINE_READ_FAILED;
+	}
+}
+
 static void take_read(struct pipeline *p, uint64_t index, ssize_t n, bool zeros)
 {
 	struct slot *slot = &p->slot[index % p->slots];
 
 	if (n < 0) {
 		p->result.read_error = (int)n;
-		set_end(p, n == -ETIME ? PIPELINE_HELD_TOO_LONG : PIPELINE_READ_FAILED, index);
+		set_end(p, end_of_read((int)n), index);
 	} else if (n < (ssize_t)MEMBER_PLAIN) {
 		set_end(p, PIPELINE_ALL, n > 0 ? index + 1 : index);
 	}

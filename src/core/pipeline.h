@@ -34,8 +34,8 @@ struct pipeline_input {
 	void *userdata;
 	/*
 	 * Fills block number `index` (MEMBER_PLAIN bytes): the count, less than a block only
-	 * for the last one, 0 behind the end, -errno. *ret_zeros may be set instead of
-	 * writing zeros. Called in order if readers is 1, else by several threads at once.
+	 * for the last one, 0 behind the end, -errno (-EFBIG ends it as PIPELINE_TOO_LARGE).
+	 * *ret_zeros may be set instead of writing zeros. Called in order if readers is 1, else by several threads at once.
 	 */
 	ssize_t (*read)(void *userdata, uint64_t index, void *block, bool *ret_zeros);
 	/*
@@ -49,7 +49,6 @@ struct pipeline_input {
 
 struct pipeline_limits {
 	uint64_t buffer_bytes;
-	uint64_t max_bytes; /* plain bytes beyond which reading stops */
 	int64_t hold_until_ms; /* CLOCK_MONOTONIC: then reading stops */
 	int64_t stop_at_ms; /* then everything stops */
 	uint64_t keep_free_bytes; /* stop when the file system has less than that */

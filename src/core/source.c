@@ -139,6 +139,8 @@ void source_release(struct source *source)
 {
 	if (source->ops)
 		source->ops->release(source);
+	if (source->released_at_ms == 0)
+		source->released_at_ms = clock_monotonic_ms();
 }
 
 /* Grows the head to what it says it needs, until it asks for no more or the source ends. */

@@ -37,6 +37,7 @@ struct source {
 	int *hold; /* of a pipe that several threads could release: enum source_hold; borrowed */
 	struct corefile *file; /* of a file, borrowed */
 	uint64_t at;
+	int64_t released_at_ms; /* CLOCK_MONOTONIC; 0: not yet */
 };
 
 /* The kernel's pipe. Takes over the descriptor; reading stops for good when it is released. */

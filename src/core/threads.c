@@ -21,8 +21,12 @@
 #define NEAR_REGISTER 512u
 #define NEAR_BEFORE 64u
 #define NEAR_BEHIND 256u
-/* struct pthread lies at the thread pointer, the modules' blocks below it. */
+/*
+ * struct pthread lies at the thread pointer and the modules' blocks below it, or it lies
+ * below, and they behind two words.
+ */
 #define TCB_BYTES 2560u
+#define TLS_HEAD 16u
 #define TLS_MAX (64u << 10)
 #define VDSO_MAX (64u << 10)
 #define AUXV_STRING 64u
@@ -142,11 +146,14 @@ static int add_near(struct collect *c, uint64_t address)
 
 static int add_tls(struct collect *c, uint64_t tls)
 {
-	uint64_t start = tls > c->tls_bytes ? tls - c->tls_bytes : 0;
+	bool above = machine_tls_above(c->core);
+	uint64_t below_bytes = above ? TCB_BYTES : c->tls_bytes;
+	uint64_t start = tls > below_bytes ? tls - below_bytes : 0;
 
 	if (!is_writable(layout_segment(c->core, tls)))
 		return 0;
-	return spans_add(&c->spans, start, tls + TCB_BYTES - start);
+	return spans_add(&c->spans, start,
+			 tls + (above ? c->tls_bytes + TLS_HEAD : TCB_BYTES) - start);
 }
 
 static int add_thread(struct collect *c, const struct elfcore_thread *thread)

@@ -3,8 +3,9 @@
 /*
  * Captures one held process several times over, so that the ways can be compared:
  *
- *     |twice take DIRECTORY %P    as core_pattern: mem.gz (from its memory), threads.gz,
- *                                 and pipe.gz (the kernel's own dump), of the same moment
+ *     |twice take DIRECTORY %P %e as core_pattern: mem.gz (from its memory), threads.gz,
+ *                                 and pipe.gz (the kernel's own dump), of the same moment;
+ *                                 other programs that crash meanwhile are none of its business
  *     twice compare A B           every address that A has in its file reads the same in B
  */
 
@@ -49,10 +50,10 @@ static int take(struct held *h, const char *name, const struct image *image)
 		.head_bytes = h->head_bytes,
 		.core = &h->core,
 		.image = image,
-		.memory = { h->victim.mem_fd },
+		.memory = { .fd = h->victim.mem_fd },
+		.max_bytes = UINT64_MAX,
 		.oom_score_fd = -1,
-		.limits = { .buffer_bytes = 256 << 20, .max_bytes = UINT64_MAX,
-			    .hold_until_ms = INT64_MAX, .stop_at_ms = INT64_MAX },
+		.limits = { .buffer_bytes = 256 << 20, .hold_until_ms = INT64_MAX, .stop_at_ms = INT64_MAX },
 	};
 	struct capture_result result;
 	int64_t start_ms = clock_monotonic_ms();
@@ -69,7 +70,7 @@ static int take(struct held *h, const char *name, const struct image *image)
 		      " held %" PRId64 " ms\n",
 		      name, result.complete ? "complete" : result.incomplete_because,
 		      result.core_bytes, result.stored_bytes, result.unreadable_bytes,
-		      result.released_at_ms - start_ms);
+		      job.source->released_at_ms - start_ms);
 	return 0;
 }
 
@@ -98,7 +99,7 @@ static int take_full(struct held *h)
 
 static int take_threads(struct held *h)
 {
-	const struct memory memory = { h->victim.mem_fd };
+	const struct memory memory = { .fd = h->victim.mem_fd };
 	struct pagemap ranges = PAGEMAP_NULL;
 	struct layout layout = LAYOUT_NULL;
 	struct image image = IMAGE_NULL;
@@ -117,6 +118,22 @@ static int take_threads(struct held *h)
 	return r;
 }
 
+/* What the kernel says of it, for the test to look at. */
+static void copy_status(const struct held *h, pid_t pid)
+{
+	char path[64], text[4096];
+	_cleanup_close_ int to =
+		openat(h->dir_fd, "status", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	_cleanup_close_ int from = -1;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	from = open(path, O_RDONLY | O_CLOEXEC);
+	n = read(from, text, sizeof(text));
+	if (n > 0 && write(to, text, (size_t)n) != n)
+		(void)fprintf(h->log, "cannot copy status\n");
+}
+
 static int take_all(const char *directory, pid_t pid)
 {
 	struct held h = { .victim = VICTIM_NULL,
@@ -128,6 +145,7 @@ static int take_all(const char *directory, pid_t pid)
 	if (!h.log)
 		return 1;
 	victim_open(&h.victim, pid, -1);
+	copy_status(&h, pid);
 	source_pipe(&h.source, STDIN_FILENO);
 	r = source_read_head(&h.source, &h.head, &h.head_bytes, &h.core);
 	if (r == 0)
@@ -206,7 +224,9 @@ static int compare(const char *path_a, const char *path_b)
 
 int main(int argc, char **argv)
 {
-	if (argc == 4 && strcmp(argv[1], "take") == 0) {
+	if (argc == 5 && strcmp(argv[1], "take") == 0) {
+		if (strcmp(argv[4], "victim-memory") != 0)
+			return 0;
 		(void)process_repair_stdio();
 		return take_all(argv[2], (pid_t)atoi(argv[3]));
 	}

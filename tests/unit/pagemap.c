@@ -113,7 +113,7 @@ START_TEST(unreadable)
 	size_t page = page_bytes();
 	char *p = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 		       0);
-	const struct memory memory = { open("/proc/self/mem", O_RDONLY | O_CLOEXEC) };
+	const struct memory memory = { .fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC) };
 	char copy[4 * 65536];
 	uint64_t unreadable_bytes = 0;
 

@@ -24,7 +24,7 @@ static const struct pipeline_row {
 	unsigned int readers;
 	uint64_t buffer_blocks;
 	uint64_t fail_at; /* block whose reading fails */
-	uint64_t max_bytes;
+	uint64_t large_at; /* block that would be too much */
 	bool unwanted; /* release says so */
 	enum pipeline_end end;
 	uint64_t want_bytes;
@@ -44,7 +44,7 @@ static const struct pipeline_row {
 	  PIPELINE_READ_FAILED, 12 * MEMBER_PLAIN },
 	{ "reading fails at once", 33 * MEMBER_PLAIN, 33, 4, 64, 0, NEVER, false,
 	  PIPELINE_READ_FAILED, 0 },
-	{ "too large", 33 * MEMBER_PLAIN, NEVER, 1, 4, NEVER, 3 * MEMBER_PLAIN, false,
+	{ "too large", 33 * MEMBER_PLAIN, NEVER, 1, 4, NEVER, 3, false,
 	  PIPELINE_TOO_LARGE, 3 * MEMBER_PLAIN },
 	{ "not wanted after all", 8 * MEMBER_PLAIN, 8, 2, 64, NEVER, NEVER, true, PIPELINE_ALL, 0 },
 };
@@ -68,6 +68,8 @@ static ssize_t read_block(void *userdata, uint64_t index, void *block, bool *ret
 
 	if (index == row->fail_at)
 		return -EIO;
+	if (index >= row->large_at)
+		return -EFBIG;
 	if (index % 3 == 2 && n == MEMBER_PLAIN) {
 		*ret_zeros = true; /* and the block holds what it held before */
 		return (ssize_t)n;
@@ -115,7 +117,6 @@ START_TEST(blocks)
 					      row->told };
 	const struct pipeline_limits limits = {
 		.buffer_bytes = row->buffer_blocks * (MEMBER_PLAIN + 4096),
-		.max_bytes = row->max_bytes,
 		.hold_until_ms = INT64_MAX,
 		.stop_at_ms = INT64_MAX,
 	};
@@ -137,7 +138,7 @@ START_TEST(no_time)
 {
 	struct input state = { &rows[5], 0 };
 	const struct pipeline_input input = { &state, read_block, release, 2, 33 };
-	const struct pipeline_limits limits = { .buffer_bytes = 1, .max_bytes = UINT64_MAX,
+	const struct pipeline_limits limits = { .buffer_bytes = 1,
 						.hold_until_ms = 0, .stop_at_ms = INT64_MAX };
 	struct pipeline_result result;
 	int fd = openat(unit_dir(), "out", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -154,7 +155,7 @@ START_TEST(exported)
 {
 	struct input state = { &rows[4], 0 };
 	const struct pipeline_input input = { &state, read_block, release, 2, 10 };
-	const struct pipeline_limits limits = { .buffer_bytes = 64 << 20, .max_bytes = UINT64_MAX,
+	const struct pipeline_limits limits = { .buffer_bytes = 64 << 20,
 						.hold_until_ms = INT64_MAX,
 						.stop_at_ms = INT64_MAX };
 	int fd = openat(unit_dir(), "out", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

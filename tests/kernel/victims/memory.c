@@ -2,13 +2,19 @@
 
 /* victim-memory KIND [N]: maps memory of that kind, then aborts in stumble(). */
 
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MIB (1u << 20)
@@ -41,22 +47,53 @@ static void fill(char *p, size_t bytes, size_t step)
 		p[i] = (char)(i / step * 31 + 1);
 }
 
+static pthread_barrier_t barrier;
+
 static void *wait_here(void *value)
 {
+	(void)pthread_barrier_wait(&barrier);
 	(void)pause();
 	return value;
+}
+
+static void start_threads(size_t n)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	(void)pthread_barrier_init(&barrier, NULL, (unsigned int)n + 1);
+	(void)pthread_attr_init(&attributes);
+	(void)pthread_attr_setstacksize(&attributes, MIB);
+	for (size_t i = 0; i < n; i++)
+		if (pthread_create(&thread, &attributes, wait_here, NULL) != 0)
+			_exit(96);
+	(void)pthread_barrier_wait(&barrier);
 }
 
 /* Nine threads and a heap. */
 static void threads(size_t mib)
 {
-	pthread_t thread;
-
 	heap = anonymous((mib ? mib : 8) * MIB);
 	fill(heap, (mib ? mib : 8) * MIB, 16);
-	for (int i = 0; i < 8; i++)
-		(void)pthread_create(&thread, NULL, wait_here, NULL);
-	(void)usleep(50000);
+	start_threads(8);
+}
+
+static void crowd(size_t n)
+{
+	start_threads(n ? n : 200);
+}
+
+/* Compresses to nothing less. */
+static void noise(size_t mib)
+{
+	uint64_t *p = (uint64_t *)(void *)anonymous(mib * MIB), x = 88172645463325252ULL;
+
+	for (size_t i = 0; i < mib * MIB / sizeof(*p); i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		p[i] = x;
+	}
 }
 
 static int scratch(size_t bytes)
@@ -77,6 +114,88 @@ static void shared(size_t n)
 	fill(p + MIB, PAGE * 10, PAGE);
 	p = map(MIB, MAP_SHARED, scratch(MIB));
 	p[7 * PAGE] = 1;
+}
+
+static void sysv(size_t n)
+{
+	int id = shmget(IPC_PRIVATE, 2 * MIB, IPC_CREAT | 0600);
+	char *p = id < 0 ? NULL : shmat(id, NULL, 0);
+
+	(void)n;
+	(void)shmctl(id, IPC_RMID, NULL);
+	if (!p || p == (char *)-1)
+		_exit(95);
+	fill(p + 5 * PAGE, 20 * PAGE, PAGE);
+}
+
+/* Files as they are, shared and private, beside memory without a file: for coredump_filter. */
+static void files(size_t filter)
+{
+	int fd = open("/proc/self/coredump_filter", O_WRONLY);
+
+	if (dprintf(fd, "0x%zx", filter) < 0)
+		_exit(94);
+	(void)close(fd);
+	fill(anonymous(MIB), MIB, PAGE);
+	fill(map(MIB, MAP_SHARED | MAP_ANONYMOUS, -1), MIB / 2, PAGE);
+	map(MIB, MAP_SHARED, scratch(MIB))[PAGE] = 1;
+	map(MIB, MAP_PRIVATE, scratch(MIB))[9 * PAGE] = 1;
+	(void)map(MIB, MAP_PRIVATE, scratch(MIB));
+}
+
+static void hugetlb(size_t n)
+{
+	fill(map(4 * MIB, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1), 2 * MIB, 512);
+	map(2 * MIB, MAP_SHARED | MAP_ANONYMOUS | MAP_HUGETLB, -1)[n] = 1;
+}
+
+/* What is not in use goes to the swap. */
+static void swapped(size_t n)
+{
+	char *p = anonymous(16 * MIB);
+
+	(void)n;
+	fill(p, 16 * MIB, 64);
+	if (madvise(p + MIB, 14 * MIB, MADV_PAGEOUT) < 0)
+		_exit(93);
+}
+
+/* Mapped, but behind the end of the file: whoever touches it gets SIGBUS. */
+static void behind_the_end(size_t n)
+{
+	int fd = scratch(8 * PAGE);
+	char *p = map(16 * PAGE, MAP_SHARED, fd);
+
+	(void)n;
+	p[0] = 1;
+	p = map(16 * PAGE, MAP_PRIVATE, fd);
+	p[PAGE] = 2;
+	if (ftruncate(fd, 7 * PAGE) < 0)
+		_exit(98);
+}
+
+/* Missing pages wait for somebody to bring them; nobody will. */
+static void guard(char *p, size_t bytes)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .range = { (uintptr_t)p, bytes },
+					 .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) < 0 ||
+	    ioctl(fd, UFFDIO_REGISTER, &range) < 0)
+		_exit(92);
+}
+
+static void userfault(size_t n)
+{
+	char *p = map(MIB, MAP_SHARED, scratch(MIB)), *q = anonymous(MIB);
+
+	(void)n;
+	p[3 * PAGE] = 1;
+	q[4 * PAGE] = 1;
+	guard(p, MIB);
+	guard(q, MIB);
 }
 
 static void private(size_t n)
@@ -131,10 +250,10 @@ static void read_only(size_t n)
 
 static void many(size_t n)
 {
-	char *p = anonymous(512 * MIB);
+	char *p = anonymous(128 * MIB);
 
 	(void)n;
-	fill(p, 512 * MIB, 100 * PAGE);
+	fill(p, 128 * MIB, 100 * PAGE);
 }
 
 static void sixteen_tebibytes(size_t n)
@@ -216,12 +335,16 @@ static const struct {
 	{ "dontdump", dontdump },   { "read_only", read_only }, { "many", many },
 	{ "mappings", mappings },   { "alternate", alternate },
 	{ "sixteen_tebibytes", sixteen_tebibytes },
+	{ "behind_the_end", behind_the_end },
+	{ "crowd", crowd },	    { "files", files },		{ "hugetlb", hugetlb },
+	{ "noise", noise },	    { "swapped", swapped },	{ "sysv", sysv },
+	{ "userfault", userfault },
 };
 
 int main(int argc, char **argv)
 {
 	for (size_t i = 0; argc > 1 && i < sizeof(kinds) / sizeof(*kinds); i++)
 		if (strcmp(argv[1], kinds[i].name) == 0)
-			kinds[i].prepare(argc > 2 ? strtoul(argv[2], NULL, 10) : 0);
+			kinds[i].prepare(argc > 2 ? strtoul(argv[2], NULL, 0) : 0);
 	stumble(make_list());
 }
