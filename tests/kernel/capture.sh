@@ -16,7 +16,7 @@ in_every_way() {
 	local i
 	rm -rf "$ways"
 	mkdir "$ways"
-	set_pattern "|$base/twice take $ways %P"
+	set_pattern "|$base/twice take $ways %P %e"
 	crash "$memory" "$@"
 	for ((i = 0; i < 600; i++)); do
 		grep -q '^done' "$ways/log" 2>/dev/null && break
@@ -29,8 +29,36 @@ same_memory() { "$base/twice" compare "$1" "$2" >/dev/null; }
 
 # ---- address by address ----
 
-for kind in small threads shared private huge protected dontdump read_only many; do
-	holds "$kind: is captured in every way" in_every_way "$kind"
+# What this machine may not have; without it the kind is left out, and said to be.
+add_swap() {
+	local free
+	command -v mkswap >/dev/null && command -v swapon >/dev/null || return 1
+	free=$(awk '/^SwapFree/ { print $2 }' /proc/meminfo)
+	[ "$free" -lt 65536 ] || return 0
+	dd if=/dev/zero of="$base/swap" bs=1M count=64 status=none && chmod 0600 "$base/swap" &&
+		mkswap "$base/swap" >/dev/null && swapon "$base/swap" 2>/dev/null || return 1
+	undo_by "swapoff $base/swap"
+}
+add_huge_pages() {
+	[ -e /proc/sys/vm/nr_hugepages ] && set_sysctl /proc/sys/vm/nr_hugepages 4 &&
+		[ "$(cat /proc/sys/vm/nr_hugepages)" -ge 4 ]
+}
+kinds=(small threads shared sysv private huge protected dontdump read_only many behind_the_end)
+for filter in 0 1 2 4 8 10 33 7f; do kinds+=("files 0x$filter"); done
+if add_swap; then kinds+=(swapped); else echo '# no swap can be had here'; fi
+if add_huge_pages; then kinds+=(hugetlb); else echo '# no huge pages can be had here'; fi
+if [ -e /proc/sys/vm/unprivileged_userfaultfd ]; then
+	kinds+=(userfault)
+else
+	echo '# no userfaultfd here'
+fi
+for kind in "${kinds[@]}"; do
+	# shellcheck disable=SC2086 # an argument may follow
+	holds "$kind: is captured in every way" in_every_way $kind
+	if [ "$kind" = swapped ]; then
+		swapped=$(sed -n 's/^VmSwap:[[:space:]]*\([0-9]*\) kB/\1/p' "$ways/status")
+		holds 'swapped: and pages were swapped out' test "${swapped:-0}" -gt 1024
+	fi
 	holds "$kind: what memory gave is what the pipe gave" \
 		same_memory "$ways/mem.gz" "$ways/pipe.gz"
 	holds "$kind: and all of it" same_memory "$ways/pipe.gz" "$ways/mem.gz"
@@ -38,7 +66,7 @@ for kind in small threads shared private huge protected dontdump read_only many;
 		holds "$kind: gzip takes ${file##*/}" gzip -t "$file"
 	done
 	case $kind in
-	small | shared | protected)
+	small | shared | sysv | protected | hugetlb | files*)
 		holds "$kind: without large holes the bytes are the kernel's" \
 			cmp -s <(zcat "$ways/mem.gz") <(zcat "$ways/pipe.gz")
 		;;

@@ -105,7 +105,20 @@ restore_settings() {
 		i=$((i + 1))
 	done
 	rm -f "$SAVED_FILE"
+	[ ! -e "$base/undo" ] || sh "$base/undo"
 	[ ! -e "$base/settings.saved" ] || cp -p "$base/settings.saved" "$SAVED_FILE"
+}
+
+# undo_by COMMAND: on every way out, before what was to be undone later.
+undo_by() {
+	{ echo "$1"; cat "$base/undo" 2>/dev/null; } >"$base/undo.new"
+	mv "$base/undo.new" "$base/undo"
+}
+
+# set_sysctl FILE VALUE: until the test ends; false when it cannot be.
+set_sysctl() {
+	undo_by "echo $(cat "$1") >$1"
+	echo "$2" 2>/dev/null >"$1"
 }
 
 start_watchdog() {
