@@ -123,9 +123,9 @@ static int settle_hours(struct cmd *cmd, struct ledger *ledger)
 {
 	int r;
 
-	r = state_write(ledger->state, 0, NULL, STATE_INFLIGHT, true);
+	r = state_write(ledger->state, 0, NULL, STATE_INFLIGHT, false);
 	if (r == 0)
-		r = ledger_snapshot(ledger, true);
+		r = ledger_snapshot(ledger, false);
 	if (r != 0)
 		return cmd_failed(cmd, "cannot write the state: %s", strerror(r < 0 ? -r : EIO));
 	return CMD_DONE;
@@ -224,6 +224,9 @@ static int tick_state(struct cmd *cmd, struct tick *tick)
 	if (tick->textfile.fd >= 0 && summary_take_state(&tick->summary, ledger) != 0)
 		textfile_abort(&tick->textfile);
 	ledger_unlock(ledger);
+	r = ledger_sync(ledger);
+	if (r < 0)
+		status = cmd_failed(cmd, "cannot sync the state: %s", strerror(-r));
 	tell_ended(tick);
 	for (size_t i = 0; i < n; i++)
 		if (write_folded(cmd, ledger, &folded[i]) != CMD_DONE)

@@ -152,6 +152,17 @@ int counters_append(int dir_fd, const struct state_header *header,
 	return r == 0 && set_aside ? COUNTERS_E_SET_ASIDE : r;
 }
 
+int counters_sync(int dir_fd)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDWR, &fd);
+	if (r == 0 && fdatasync(fd) < 0)
+		r = -errno;
+	return r == -ENOENT || r > 0 ? 0 : r; /* what is not ours is set aside by the next line */
+}
+
 /* ---- reading ---- */
 
 static const char *check_line(const json_t *object)

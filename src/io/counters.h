@@ -41,6 +41,9 @@ int counters_append(int dir_fd, const struct state_header *header,
 		    const struct totals *totals, int64_t wall_ns,
 		    const struct counters_event *event, bool sync);
 
+/* Makes durable what was appended; needs no lock. */
+int counters_sync(int dir_fd);
+
 /* Is the file beyond COUNTERS_HARD_BYTES? */
 bool counters_full(int dir_fd);
 

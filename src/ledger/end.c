@@ -42,7 +42,7 @@ static int end_ticket(struct ledger *ledger, const struct ledger_ticket *ticket,
 		return r; /* the next holder finds the record, or that there is none */
 	r = settle_ticket(ledger, ticket, outcome);
 	ledger_unlock(ledger);
-	return r;
+	return r == 0 ? ledger_sync(ledger) : r;
 }
 
 int ledger_commit(struct ledger *ledger, const struct ledger_ticket *ticket,
@@ -74,13 +74,13 @@ static int take_evicted(struct ledger *ledger, struct ledger_ticket *ticket)
 	(void)snprintf(ticket->process, sizeof(ticket->process), LEDGER_EVICTED);
 	totals->in_flight += totals->evicted;
 	totals->evicted = 0;
-	r = state_write(ledger->state, 0, NULL, ticket->inflight, true);
+	r = state_write(ledger->state, 0, NULL, ticket->inflight, false);
 	if (r != 0)
 		return r;
 	ledger_append(ledger,
 			&(struct counters_event){ .reserved_id = ticket->id,
 						  .reserved_weight = ticket->weight },
-			true);
+			false);
 	return 0;
 }
 
@@ -105,14 +105,14 @@ static int take_slot(struct ledger *ledger, struct ledger_ticket *ticket)
 	ticket->claims = (uint32_t)state_tally_claim(ledger->state, ticket->slot, &slot,
 						     ticket->inflight, ticket->weight,
 						     ticket->claim);
-	r = state_write(ledger->state, ticket->slot, &slot, ticket->inflight, true);
+	r = state_write(ledger->state, ticket->slot, &slot, ticket->inflight, false);
 	if (r != 0)
 		return r;
 	ledger_append(ledger,
 			&(struct counters_event){ .slot = &slot,
 						  .reserved_id = ticket->id,
 						  .reserved_weight = ticket->weight },
-			true);
+			false);
 	return 0;
 }
 

@@ -150,11 +150,10 @@ int ledger_settle_entry(struct ledger *ledger, uint32_t index, enum ledger_outco
 		event.slot = &slot;
 	state->inflight[index] = (struct state_inflight){ 0 };
 	state->header.inflight_used--;
-	/* What its own handler settles is durable; what is reclaimed can be reclaimed again. */
-	r = state_write(state, entry.slot, event.slot, index, ticket != NULL);
+	r = state_write(state, entry.slot, event.slot, index, false);
 	if (r != 0)
 		return r;
-	ledger_append(ledger, &event, ticket != NULL);
+	ledger_append(ledger, &event, false);
 	return 0;
 }
 

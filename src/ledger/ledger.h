@@ -114,6 +114,13 @@ void ledger_done(struct ledger *ledger);
 int ledger_lock(struct ledger *ledger, const struct clock_reading *now);
 void ledger_unlock(struct ledger *ledger);
 
+/*
+ * Makes durable what was changed up to now. Without the lock: a disk takes its time, and in
+ * a storm every other crash would wait for it. A power cut before it finds a record whose
+ * end is not counted yet, which the next boot does.
+ */
+int ledger_sync(struct ledger *ledger);
+
 /* After a rebuild, for the log: what became of the throttle's windows. */
 const char *ledger_windows_said(const struct ledger *ledger);
 

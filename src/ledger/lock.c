@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ledger/adopt.h"
 #include "io/cleanup.h"
@@ -192,4 +193,16 @@ int ledger_lock(struct ledger *ledger, const struct clock_reading *now)
 void ledger_unlock(struct ledger *ledger)
 {
 	state_unlock(ledger->state);
+}
+
+int ledger_sync(struct ledger *ledger)
+{
+	int r;
+
+	if (ledger->state->fd >= 0 && fdatasync(ledger->state->fd) < 0)
+		return -errno;
+	r = counters_sync(ledger->dir_fd);
+	if (r < 0)
+		ledger->counters_failed = strerror(-r);
+	return 0;
 }
