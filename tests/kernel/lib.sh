@@ -282,6 +282,7 @@ ledger_holds() {
 		 | {process: (.process // "total"), crashes, kept_weight, pending, in_flight, evicted}]') ||
 		return 1
 	[ "$wrong" = '[]' ] || { printf '  off: %s\n' "$wrong"; return 1; }
+	# Files, not arguments: a storm's list is longer than a command line may be.
 	wrong=$(jq -cn --slurpfile status <(cf status --json) --slurpfile list <(cf list --json) '
 		[$status[0].processes[] as $p
 		 | ([$list[0][] | select(.process == $p.process and .uid == $p.uid).weight] | add // 0) as $w

@@ -3,11 +3,12 @@
 /*
  * Starts programs that crash, and waits for them; a shell would comment on every one.
  *
- *   crasher [-t TIMES] [-j AT_ONCE] [-u UID] [-n NAME]... [-N NAME] [-e] [-p] PROGRAM
- *           [ARGUMENT...]
+ *   crasher [-t TIMES] [-j AT_ONCE] [-u UID] [-n NAME]... [-N NAME] [-e] [-p] [-c]
+ *           PROGRAM [ARGUMENT...]
  *
  * NAME becomes argv[0], several take turns; with -N each has a number of its own behind it;
- * -e gives no argv at all; -p prints the pids.
+ * -e gives no argv at all; -p prints the pids; -c prints of how many
+ * the kernel says that a handler ran.
  * Exit status 0 when every one was killed by a signal.
  */
 
@@ -31,6 +32,7 @@ struct plan {
 	char *numbered; /* or NULL */
 	bool no_argv;
 	bool print_pids;
+	bool print_dumped;
 	char **argv;
 };
 
@@ -55,23 +57,26 @@ static void become_victim(const struct plan *plan, unsigned long turn)
 	_exit(126);
 }
 
-static bool reap_one(void)
+static bool reap_one(unsigned long *dumped)
 {
 	int status;
 
-	return wait(&status) > 0 && WIFSIGNALED(status);
+	if (wait(&status) <= 0 || !WIFSIGNALED(status))
+		return false;
+	*dumped += WCOREDUMP(status) != 0;
+	return true;
 }
 
 static int run(const struct plan *plan)
 {
-	unsigned long running = 0;
+	unsigned long running = 0, dumped = 0;
 	bool good = true;
 
 	for (unsigned long i = 0; i < plan->times; i++) {
 		pid_t pid;
 
 		if (running == plan->at_once) {
-			good = reap_one() && good;
+			good = reap_one(&dumped) && good;
 			running--;
 		}
 		pid = fork();
@@ -84,7 +89,9 @@ static int run(const struct plan *plan)
 			(void)printf("%d\n", (int)pid);
 	}
 	for (; running > 0; running--)
-		good = reap_one() && good;
+		good = reap_one(&dumped) && good;
+	if (plan->print_dumped)
+		(void)printf("%lu\n", dumped);
 	return good ? 0 : 1;
 }
 
@@ -94,7 +101,7 @@ int main(int argc, char **argv)
 	int letter;
 
 	(void)setvbuf(stdout, NULL, _IOLBF, 0); /* a fork must not inherit what is unwritten */
-	while ((letter = getopt(argc, argv, "+t:j:u:n:N:ep")) > 0) {
+	while ((letter = getopt(argc, argv, "+t:j:u:n:N:epc")) > 0) {
 		if (letter == 't')
 			plan.times = strtoul(optarg, NULL, 10);
 		else if (letter == 'j')
@@ -109,6 +116,8 @@ int main(int argc, char **argv)
 			plan.no_argv = true;
 		else if (letter == 'p')
 			plan.print_pids = true;
+		else if (letter == 'c')
+			plan.print_dumped = true;
 		else
 			return 2;
 	}
