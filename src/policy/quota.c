@@ -21,6 +21,7 @@ struct plan {
 	struct quota_item *items;
 	uint32_t n;
 	uint32_t groups; /* the first one */
+	bool by_count; /* most is most cores, not most bytes */
 };
 
 static bool has_core(const struct quota_item *item)
@@ -73,6 +74,21 @@ static uint32_t find_share(struct plan *plan, uint32_t index, struct quota_scrat
 	return index;
 }
 
+static uint32_t find_user(struct plan *plan, uint32_t index)
+{
+	const uint32_t uid = plan->items[index].uid;
+	struct quota_scratch *bucket =
+		at(plan, (uint32_t)(((uid * 0x9e3779b97f4a7c15u) >> 32) % plan->n));
+	struct quota_scratch *s = at(plan, index);
+
+	for (uint32_t i = bucket->user_bucket; i != NONE; i = at(plan, i)->next_in_user_bucket)
+		if (plan->items[i].uid == uid)
+			return i;
+	s->next_in_user_bucket = bucket->user_bucket;
+	bucket->user_bucket = index;
+	return index;
+}
+
 /* Items come oldest first, so the first of a group is its oldest. */
 static void add_core(struct plan *plan, uint32_t index)
 {
@@ -85,7 +101,11 @@ static void add_core(struct plan *plan, uint32_t index)
 	share = at(plan, s->share);
 	group->group_bytes += item->bytes;
 	group->group_cores++;
-	share->user_bytes += item->bytes;
+	share->share_bytes += item->bytes;
+	share->share_cores++;
+	s->user = find_user(plan, index);
+	at(plan, s->user)->user_bytes += item->bytes;
+	at(plan, s->user)->user_cores++;
 	s->next_in_share = NONE;
 	if (share->last != NONE)
 		at(plan, share->last)->next_in_share = index;
@@ -101,6 +121,11 @@ static void add_core(struct plan *plan, uint32_t index)
 }
 
 /* ---- the next to go ---- */
+
+static uint64_t most(const struct plan *plan, uint64_t bytes, uint32_t cores)
+{
+	return plan->by_count ? cores : bytes;
+}
 
 static enum tier tier_of(const struct plan *plan, uint32_t group_index)
 {
@@ -155,30 +180,60 @@ static void choose_in_group(const struct plan *plan, uint32_t group_index)
 	group->best = NONE;
 	for (uint32_t s = group->first_share; tier != TIER_EMPTY && s != NONE;
 	     s = at(plan, s)->next_share) {
-		uint64_t user_bytes = at(plan, s)->user_bytes;
+		uint64_t share = most(plan, at(plan, s)->share_bytes, at(plan, s)->share_cores);
 		uint32_t i = candidate_of(plan, group_index, s, tier);
 
-		if (i == NONE ||
-		    (group->best != NONE && (user_bytes < group->best_user_bytes ||
-					     (user_bytes == group->best_user_bytes &&
-					      i > group->best))))
+		if (i == NONE || (group->best != NONE &&
+				  (share < group->best_share ||
+				   (share == group->best_share && i > group->best))))
 			continue;
 		group->best = i;
-		group->best_user_bytes = user_bytes;
+		group->best_share = share;
 	}
 	if (tier == TIER_ONLY && is_young(&plan->items[group->best]))
 		tier = TIER_ONLY_YOUNG;
 	group->tier = tier;
 }
 
-static bool goes_before(const struct quota_scratch *a, const struct quota_scratch *b)
+static uint64_t most_of_group(const struct plan *plan, const struct quota_scratch *group)
 {
+	return most(plan, group->group_bytes, group->group_cores);
+}
+
+/* Of the user whose core is the next of the group to go. */
+static uint64_t most_of_user(const struct plan *plan, const struct quota_scratch *group)
+{
+	const struct quota_scratch *user = at(plan, at(plan, group->best)->user);
+
+	return most(plan, user->user_bytes, user->user_cores);
+}
+
+/* Both groups have one core. Whoever has most such pays: old or young, large or small. */
+static bool goes_before_as_only(const struct plan *plan, const struct quota_scratch *a,
+				const struct quota_scratch *b)
+{
+	uint64_t user_a = most_of_user(plan, a), user_b = most_of_user(plan, b);
+
+	if (user_a != user_b)
+		return user_a > user_b;
 	if (a->tier != b->tier)
 		return a->tier < b->tier;
 	if (a->group_bytes != b->group_bytes)
 		return a->group_bytes > b->group_bytes;
-	if (a->best_user_bytes != b->best_user_bytes)
-		return a->best_user_bytes > b->best_user_bytes;
+	return a->best < b->best;
+}
+
+static bool goes_before(const struct plan *plan, const struct quota_scratch *a,
+			const struct quota_scratch *b)
+{
+	if (a->tier >= TIER_ONLY && b->tier >= TIER_ONLY)
+		return goes_before_as_only(plan, a, b);
+	if (a->tier != b->tier)
+		return a->tier < b->tier;
+	if (most_of_group(plan, a) != most_of_group(plan, b))
+		return most_of_group(plan, a) > most_of_group(plan, b);
+	if (a->best_share != b->best_share)
+		return a->best_share > b->best_share;
 	return a->best < b->best;
 }
 
@@ -187,7 +242,8 @@ static uint32_t choose(const struct plan *plan)
 	const struct quota_scratch *best = NULL;
 
 	for (uint32_t g = plan->groups; g != NONE; g = at(plan, g)->next_group)
-		if (at(plan, g)->tier != TIER_EMPTY && (!best || goes_before(at(plan, g), best)))
+		if (at(plan, g)->tier != TIER_EMPTY &&
+		    (!best || goes_before(plan, at(plan, g), best)))
 			best = at(plan, g);
 	return best ? best->best : NONE;
 }
@@ -201,17 +257,30 @@ static void drop(struct plan *plan, uint32_t index)
 	group->group_bytes -= item->bytes;
 	group->group_cores--;
 	group->group_plain -= !is_young(item) && index != item->scratch.group;
-	at(plan, item->scratch.share)->user_bytes -= item->bytes;
+	at(plan, item->scratch.share)->share_bytes -= item->bytes;
+	at(plan, item->scratch.share)->share_cores--;
+	at(plan, item->scratch.user)->user_bytes -= item->bytes;
+	at(plan, item->scratch.user)->user_cores--;
 	choose_in_group(plan, item->scratch.group);
+}
+
+static void reset(struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n; i++)
+		*at(plan, i) = (struct quota_scratch){ .bucket = NONE, .user_bucket = NONE };
 }
 
 static void prepare(struct plan *plan)
 {
-	for (uint32_t i = 0; i < plan->n; i++)
-		*at(plan, i) = (struct quota_scratch){ .bucket = NONE };
+	reset(plan);
 	for (uint32_t i = 0; i < plan->n; i++)
 		if (has_core(&plan->items[i]))
 			add_core(plan, i);
+}
+
+static void choose_in_groups(struct plan *plan, bool by_count)
+{
+	plan->by_count = by_count;
 	for (uint32_t g = plan->groups; g != NONE; g = at(plan, g)->next_group)
 		choose_in_group(plan, g);
 }
@@ -234,12 +303,16 @@ static void drop_cores(struct quota_item *items, size_t n, const struct quota_li
 	struct plan plan = { .items = items, .n = (uint32_t)n, .groups = NONE };
 	bool prepared = false;
 
-	while (bytes > limits->max_bytes || freed < limits->must_free_bytes ||
-	       (limits->max_count > 0 && cores > limits->max_count)) {
+	for (;;) {
+		bool large = bytes > limits->max_bytes || freed < limits->must_free_bytes;
 		uint32_t i;
 
+		if (!large && (limits->max_count == 0 || cores <= limits->max_count))
+			return;
 		if (!prepared)
 			prepare(&plan);
+		if (!prepared || plan.by_count == large)
+			choose_in_groups(&plan, !large);
 		prepared = true;
 		i = choose(&plan);
 		if (i == NONE)
@@ -251,17 +324,55 @@ static void drop_cores(struct quota_item *items, size_t n, const struct quota_li
 	}
 }
 
-/* Records of no core go first, oldest first. */
+static bool counts_here(const struct quota_item *item, bool with_core)
+{
+	return !item->drop_record && has_core(item) == with_core;
+}
+
+static void count_records(struct plan *plan, bool with_core)
+{
+	reset(plan);
+	for (uint32_t i = 0; i < plan->n; i++) {
+		if (!counts_here(&plan->items[i], with_core))
+			continue;
+		at(plan, i)->user = find_user(plan, i);
+		at(plan, at(plan, i)->user)->user_records++;
+	}
+}
+
+/* The oldest of whoever has most of these. */
+static uint32_t choose_record(const struct plan *plan, bool with_core)
+{
+	uint32_t most_records = 0, user = NONE;
+
+	for (uint32_t i = 0; i < plan->n; i++) {
+		if (at(plan, i)->user_records <= most_records)
+			continue;
+		most_records = at(plan, i)->user_records;
+		user = i;
+	}
+	for (uint32_t i = 0; user != NONE && i < plan->n; i++)
+		if (counts_here(&plan->items[i], with_core) && at(plan, i)->user == user)
+			return i;
+	return NONE;
+}
+
+/* Records of no core go first. */
 static void drop_records(struct quota_item *items, size_t n, uint64_t max_records)
 {
+	struct plan plan = { .items = items, .n = (uint32_t)n };
 	uint64_t records = 0;
 
 	for (size_t i = 0; i < n; i++)
 		records += !items[i].drop_record;
-	for (int with_core = 0; with_core < 2; with_core++) {
-		for (size_t i = 0; i < n && records > max_records; i++) {
-			if (items[i].drop_record || has_core(&items[i]) != (bool)with_core)
-				continue;
+	for (int with_core = 0; with_core < 2 && records > max_records; with_core++) {
+		count_records(&plan, with_core);
+		while (records > max_records) {
+			uint32_t i = choose_record(&plan, with_core);
+
+			if (i == NONE)
+				break;
+			at(&plan, at(&plan, i)->user)->user_records--;
 			items[i].drop_record = true;
 			items[i].drop_core = items[i].bytes > 0;
 			records--;

@@ -7,7 +7,10 @@
  * Fair to kinds of crash first and to users next: the group (a signature, or a process
  * where there is none) that takes most space pays, in it the user who takes most, of theirs
  * the oldest but the very first. A group's only core, and one younger than an hour, goes
- * only when nothing else can. Too old is too old for anything.
+ * only when nothing else can. Where all that is left are the only ones of their groups, the
+ * user who has most of them pays: names are anybody's to multiply. "Most" is bytes, or cores
+ * where it is their number that is over its limit. Records go by user, too, those without a
+ * core first. Too old is too old for anything.
  */
 
 #include <stdbool.h>
@@ -21,7 +24,9 @@
 struct quota_scratch {
 	/* Of every item. */
 	uint32_t bucket; /* of a hash table as large as there are items: its first group or share */
+	uint32_t user_bucket; /* of another one: its first user */
 	uint32_t group; /* the group's first item */
+	uint32_t user; /* the user's first item */
 	uint32_t share; /* the share's first item */
 	uint32_t next_in_share;
 
@@ -34,10 +39,17 @@ struct quota_scratch {
 	uint32_t first_share;
 	uint32_t best; /* the core to go next ... */
 	uint32_t tier; /* ... and how late that is */
-	uint64_t best_user_bytes;
+	uint64_t best_share; /* what its user has in this group */
+
+	/* Of a user, over all groups. */
+	uint64_t user_bytes;
+	uint32_t user_cores;
+	uint32_t user_records;
+	uint32_t next_in_user_bucket;
 
 	/* Of a share. */
-	uint64_t user_bytes;
+	uint64_t share_bytes;
+	uint32_t share_cores;
 	uint32_t next_share;
 	uint32_t plain; /* the oldest that is left of the plain ones ... */
 	uint32_t young; /* ... and of the young ones */

@@ -45,6 +45,14 @@ static const struct row rows[] = {
 	  "a-" },
 	{ "the user with most pays in the group", "A1 A[1]9 A[2]4 A[1]9 A[2]4",
 	  { .max_bytes = 20, .max_records = 9 }, "A-AAA" },
+	{ "of only ones the user who has most pays, young or not", "A9 b[1]5 c[1]5 d[1]5",
+	  { .max_bytes = 20, .max_records = 9 }, "A-cd" },
+	{ "many names do not push out another user's only one", "a20 b[1]3 c[1]3 d[1]3 e[1]3",
+	  { NO_LIMIT, .max_count = 2 }, "a---e" },
+	{ "nor do they where others must go first", "A20 B1 b1 c[1]3 d[1]3 e[1]3",
+	  { NO_LIMIT, .max_count = 4 }, "A-b-de" },
+	{ "louder by count is having more", "A90 A90 B1 B1 B1", { NO_LIMIT, .max_count = 4 },
+	  "AAB-B" },
 	{ "by count", "A1 A1 A1 B1", { NO_LIMIT, .max_count = 3 }, "A-AB" },
 	{ "too old is too old for anything", "A1 A1 B1",
 	  { NO_LIMIT, .max_age_ns = 90 * HOUR_NS }, "xxx" },
@@ -53,6 +61,8 @@ static const struct row rows[] = {
 	  { NO_LIMIT, .must_free_bytes = 10, .max_age_ns = 1000 * HOUR_NS }, "A-" },
 	{ "records without a core go first", "A0 A1 A0 A0",
 	  { .max_bytes = UINT64_MAX, .max_records = 2 }, "xAx0" },
+	{ "of the user who has most", "A0 B[1]0 C[1]0 D[1]0",
+	  { .max_bytes = UINT64_MAX, .max_records = 2 }, "0xx0" },
 	{ "then the oldest", "A1 A1 A1", { .max_bytes = UINT64_MAX, .max_records = 1 }, "xxA" },
 	{ "nothing helps: all cores go, and that is the end", "A1 a1 B1 c1", { .max_records = 9 },
 	  "----" },
@@ -108,8 +118,11 @@ END_TEST
 
 struct standing {
 	unsigned int tier;
-	uint64_t group_bytes;
-	uint64_t user_bytes;
+	bool only;
+	uint64_t group_most; /* bytes, or cores where their number is over its limit */
+	uint64_t share_most;
+	uint64_t user_most;
+	uint64_t bytes;
 };
 
 static bool has_core(const struct quota_item *item)
@@ -117,35 +130,47 @@ static bool has_core(const struct quota_item *item)
 	return item->bytes > 0 && !item->drop_core;
 }
 
-static struct standing standing_of(const struct quota_item *items, size_t n, size_t index)
+static struct standing standing_of(const struct quota_item *items, size_t n, size_t index,
+				   bool by_count)
 {
 	struct standing s = { 0 };
 	bool first = true, young = items[index].age_ns < HOUR_NS;
 	size_t cores = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (!has_core(&items[i]) || items[i].group != items[index].group)
+		const uint64_t amount = by_count ? 1 : items[i].bytes;
+		const bool same_user = items[i].uid == items[index].uid;
+
+		if (!has_core(&items[i]))
+			continue;
+		s.user_most += same_user ? amount : 0;
+		if (items[i].group != items[index].group)
 			continue;
 		cores++;
-		s.group_bytes += items[i].bytes;
-		if (items[i].uid == items[index].uid)
-			s.user_bytes += items[i].bytes;
+		s.group_most += amount;
+		s.share_most += same_user ? amount : 0;
 		first = first && i >= index;
 	}
+	s.only = cores == 1;
+	s.bytes = items[index].bytes;
 	s.tier = cores == 1 ? (young ? 4 : 3) : young ? 2 : first ? 1 : 0;
 	return s;
 }
 
 static bool goes_before(const struct standing *a, const struct standing *b)
 {
+	if (a->only && b->only && a->user_most != b->user_most)
+		return a->user_most > b->user_most;
 	if (a->tier != b->tier)
 		return a->tier < b->tier;
-	if (a->group_bytes != b->group_bytes)
-		return a->group_bytes > b->group_bytes;
-	return a->user_bytes > b->user_bytes;
+	if (a->only && b->only)
+		return a->bytes > b->bytes;
+	if (a->group_most != b->group_most)
+		return a->group_most > b->group_most;
+	return a->share_most > b->share_most;
 }
 
-static size_t choose_slowly(const struct quota_item *items, size_t n)
+static size_t choose_slowly(const struct quota_item *items, size_t n, bool by_count)
 {
 	struct standing best = { 0 };
 	size_t chosen = n;
@@ -155,7 +180,7 @@ static size_t choose_slowly(const struct quota_item *items, size_t n)
 
 		if (!has_core(&items[i]))
 			continue;
-		s = standing_of(items, n, i);
+		s = standing_of(items, n, i, by_count);
 		if (chosen == n || goes_before(&s, &best)) {
 			chosen = i;
 			best = s;
@@ -181,9 +206,14 @@ static struct sums sums_of(const struct quota_item *items, size_t n)
 	return s;
 }
 
+static bool over_bytes(const struct sums *s, const struct quota_limits *limits)
+{
+	return s->bytes > limits->max_bytes || s->freed < limits->must_free_bytes;
+}
+
 static bool over(const struct sums *s, const struct quota_limits *limits)
 {
-	return s->bytes > limits->max_bytes || s->freed < limits->must_free_bytes ||
+	return over_bytes(s, limits) ||
 	       (limits->max_count > 0 && s->cores > limits->max_count);
 }
 
@@ -199,7 +229,9 @@ static size_t plan_slowly(struct quota_item *items, size_t n, const struct quota
 		}
 	for (;;) {
 		const struct sums s = sums_of(items, n);
-		size_t i = over(&s, limits) ? choose_slowly(items, n) : n;
+		size_t i = over(&s, limits) ?
+				   choose_slowly(items, n, !over_bytes(&s, limits)) :
+				   n;
 
 		if (i == n)
 			return last;
