@@ -73,6 +73,33 @@ if mkdir "$base/small" && mount -t tmpfs -o size=16m,mode=0755 none "$base/small
 	done
 	holds 'the ledger adds up' ledger_holds
 	is 'no temporary file is left by a full disk' "$(litter)" ''
+	# Another program takes the room while a core is being written into it.
+	write_config '[Capture]' Kind=full Buffer=1M
+	used() { df --output=used "$base/small" | tail -n 1; }
+	for ((i = 0; i < 10; i++)); do # until it was not too late
+		rm -f "$state"/cores/*.core.gz
+		before=$(used)
+		crash -n "midway$i" "$base/victim-big" 12 &
+		crasher=$!
+		until [ "$(used)" -gt $((before + 1024)) ] || ! kill -0 "$crasher" 2>/dev/null; do :; done
+		dd if=/dev/zero of="$base/small/fill" bs=64k 2>/dev/null
+		wait "$crasher"
+		settle
+		rm "$base/small/fill"
+		how=$(of "midway$i" pending)/$(cf list --json | jq -r --arg p "midway$i" '.[]
+			| select(.process == $p)
+			| if .complete then "whole" else .capture_reason + .incomplete_reason end')
+		[ "$how" = 0/whole ] || break
+	done
+	echo "# room that goes while a core is written: $how"
+	is 'room goes while a core is written: counted' "$(of "midway$i" crashes in_flight)" '1 0'
+	matches 'less is kept, or it waits for the next, and the record says why' \
+		"$how" '^1/|disk full|[Nn]o space|room'
+	holds 'the ledger adds up' ledger_holds
+	is 'no temporary file is left' "$(litter)" ''
+	is 'what is stored is whole gzip' \
+		"$(find "$state/cores" -name '*.core.gz' ! -exec gzip -t {} \; -print)" ''
+	write_config
 	dd if=/dev/zero of="$base/small/fill" bs=64k 2>/dev/null
 	log_mark
 	crash -t 2 -n full "$base/victim-abort"
