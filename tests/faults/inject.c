@@ -9,13 +9,15 @@
  *   list      nothing is disturbed; the name of every call goes to FILE
  *   kill      SIGKILL instead of call N
  *   after     SIGKILL when call N is done
+ *   crash     SIGSEGV to the thread that makes call N, behind it
  *   ENOSPC... call N is not made and fails with that
  *   ENOSPC+   so do all later calls that need space, a descriptor or a disk
  *   short     call N, a write, writes half of what it should
  *
  * -d: /proc/PID/status says "CoreDumping: 1" to the program, so that a handler started by
  * hand believes in its victim. (It stays dumpable then: else its memory is closed to us.)
- * FILE gets the name of the disturbed call, nothing if there are fewer than N calls.
+ * FILE gets the name of the disturbed call, nothing if there are fewer than N calls; behind
+ * it "dumped" for each process that left a core, as the kernel tells.
  * Exit status: the program's, or 128 + the signal that ended it; 99 for trouble here.
  */
 
@@ -44,6 +46,7 @@ enum action {
 	ACTION_LIST,
 	ACTION_KILL,
 	ACTION_AFTER,
+	ACTION_CRASH,
 	ACTION_ERROR,
 	ACTION_SHORT,
 };
@@ -145,6 +148,8 @@ static void read_action(const char *text)
 		inject.action = ACTION_KILL;
 	else if (strcmp(text, "after") == 0)
 		inject.action = ACTION_AFTER;
+	else if (strcmp(text, "crash") == 0)
+		inject.action = ACTION_CRASH;
 	else if (strcmp(text, "short") == 0)
 		inject.action = ACTION_SHORT;
 	else
@@ -273,6 +278,8 @@ static void on_entry(struct task *task)
 		change_argument(task, &regs, 2, task->argument[2] / 2);
 	if (here && inject.action == ACTION_KILL)
 		kill_program();
+	if (here && inject.action == ACTION_CRASH)
+		(void)syscall(SYS_tkill, task->tid, SIGSEGV);
 	if (here && inject.action != ACTION_LIST)
 		say(task);
 }
@@ -357,6 +364,8 @@ static int follow(void)
 			continue;
 		}
 		task_of(tid)->tid = 0;
+		if (WIFSIGNALED(status) && WCOREDUMP(status) && inject.out)
+			(void)fputs("dumped\n", inject.out);
 		if (tid == inject.program)
 			result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
 						       WEXITSTATUS(status);
