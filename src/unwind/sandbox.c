@@ -26,13 +26,19 @@ static int limit(int resource, rlim_t value)
 	return setrlimit((__rlimit_resource_t)resource, &r) < 0 ? -errno : 0;
 }
 
+/*
+ * 1 and not 0: with a handler behind core_pattern the kernel makes no core for 1 alone,
+ * which is what it has given the handler, so that this is not a crash to be handled.
+ */
+#define NO_CORE 1
+
 static int set_limits(unsigned int seconds)
 {
 	const struct {
 		int resource;
 		rlim_t value;
 	} limits[] = {
-		{ RLIMIT_CORE, 0 },	     { RLIMIT_FSIZE, 0 },
+		{ RLIMIT_CORE, NO_CORE },    { RLIMIT_FSIZE, 0 },
 		{ RLIMIT_NOFILE, 0 },	     { RLIMIT_NPROC, 0 },
 		{ RLIMIT_CPU, seconds + 1 }, { RLIMIT_MEMLOCK, 0 },
 		{ RLIMIT_MSGQUEUE, 0 },

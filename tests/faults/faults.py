@@ -69,6 +69,7 @@ ERRORS = {
     "clone": ["EAGAIN", "ENOMEM"],
     "clone3": ["EAGAIN", "ENOMEM"],
     "futex": [],
+    "restart_syscall": [],
     "getrandom": ["EINTR"],
     "rt_sigprocmask": [],
     "rseq": [],  # the C library ends a program that cannot have a thread's
