@@ -331,11 +331,11 @@ static int take_most(struct take *take)
 struct capture_verdict take_plan(struct crash *crash)
 {
 	struct take take = { .crash = crash,
-			     .hold_until_ms = crash->started_ms + max_hold_ms(crash) };
+			     .hold_until_ms = crash->started_ms + plan_hold_ms(crash) };
 
-	choose_buffer(&take);
-	look_at_memory(&take);
-	take.verdict = plan(&take, 0);
+	plan_buffer(&take);
+	plan_look(&take);
+	take.verdict = plan_kind(&take, 0);
 	survey_done(&take.survey);
 	image_done(&take.full);
 	return take.verdict;
