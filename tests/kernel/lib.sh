@@ -23,67 +23,10 @@ conf=
 state=
 owner=
 watchdog=
-failures=0
-checks=0
 log_mark=
 
-# ---- verdicts ----
-
-skip() { echo "skipped: $*"; exit 77; }
-
-# A test that cannot go on.
-die() {
-	printf 'not ok - %s\n' "$*"
-	exit 1
-}
-
-passed() { checks=$((checks + 1)); printf 'ok - %s\n' "$1"; }
-
-failed() {
-	checks=$((checks + 1))
-	failures=$((failures + 1))
-	printf 'not ok - %s\n' "$1"
-}
-
-# is CLAIM GOT WANTED
-is() {
-	if [ "$2" = "$3" ]; then
-		passed "$1"
-	else
-		failed "$1"
-		printf '  got:    %s\n  wanted: %s\n' "$2" "$3"
-	fi
-}
-
-# holds CLAIM COMMAND...
-holds() {
-	local claim=$1
-	shift
-	if "$@"; then passed "$claim"; else failed "$claim (${*:0:4})"; fi
-}
-
-# fails CLAIM COMMAND...
-fails() {
-	local claim=$1
-	shift
-	if "$@"; then failed "$claim (${*:0:4})"; else passed "$claim"; fi
-}
-
-# matches CLAIM TEXT EXTENDED-REGULAR-EXPRESSION
-matches() {
-	if grep -Eq -- "$3" <<<"$2"; then
-		passed "$1"
-	else
-		failed "$1"
-		printf '  text:   %s\n  wanted: %s\n' "$2" "$3"
-	fi
-}
-
-finish() {
-	printf '%d checks, %d failed\n' "$checks" "$failures"
-	[ "$failures" -eq 0 ]
-	exit
-}
+# shellcheck source=tests/checks.sh
+. "${BASH_SOURCE[0]%/*}/../checks.sh" || exit 1
 
 # ---- the kernel's settings ----
 
@@ -149,13 +92,6 @@ clean_up() {
 }
 
 # ---- setting up ----
-
-need() {
-	local tool
-	for tool; do
-		command -v "$tool" >/dev/null || skip "needs $tool"
-	done
-}
 
 # For long runs: whoever waits for the kernel's settings has a turn.
 kernel_release() {

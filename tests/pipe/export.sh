@@ -7,7 +7,8 @@
 . "$(dirname "$0")/lib.sh" || exit 1
 pipe_setup "$0" "$@"
 gdb=/usr/bin/gdb
-[ -x $gdb ] || skip 'needs gdb'
+need $gdb
+need_processor
 [ -x "${COREFOLD%/*}/corefold-unwind" ] || skip 'needs corefold-unwind: it finds the build-ids'
 export TMPDIR=$base/tmp
 mkdir "$TMPDIR"

@@ -13,54 +13,21 @@ base=
 conf=
 state=
 
-skip() { echo "skipped: $*"; exit 77; }
-die() { printf 'not ok - %s\n' "$*"; exit 1; }
-# Counted in files: a check may stand behind a pipe.
-passed() { echo "$1" >>"$base/passed"; printf 'ok - %s\n' "$1"; }
-failed() { echo "$1" >>"$base/failed"; printf 'not ok - %s\n' "$1"; }
+# shellcheck source=tests/checks.sh
+. "${BASH_SOURCE[0]%/*}/../checks.sh" || exit 1
 
-# is CLAIM GOT WANTED
-is() {
-	if [ "$2" = "$3" ]; then
-		passed "$1"
-	else
-		failed "$1"
-		printf '  got:    %s\n  wanted: %s\n' "$2" "$3"
-	fi
-}
-
-# holds CLAIM COMMAND...
-holds() {
-	local claim=$1
-	shift
-	if "$@"; then passed "$claim"; else failed "$claim"; fi
-}
-
-# matches CLAIM TEXT EXTENDED-REGULAR-EXPRESSION
-matches() {
-	if grep -Eq -- "$3" <<<"$2"; then
-		passed "$1"
-	else
-		failed "$1"
-		printf '  text:   %s\n  wanted: %s\n' "$2" "$3"
-	fi
-}
-
-finish() {
-	touch "$base/passed" "$base/failed"
-	printf '%d passed, %d failed\n' "$(wc -l <"$base/passed")" "$(wc -l <"$base/failed")"
-	[ ! -s "$base/failed" ]
-	exit
-}
+# Whether programs of this build run on this machine's own processor: scripts/worlds says
+# where they do not. A debugger sees the emulator there.
+need_processor() { [ -z "${COREFOLD_TEST_EMULATED:-}" ] || skip 'victims run under an emulator'; }
 
 # pipe_setup "$0" "$@": a plain user from here on.
 pipe_setup() {
 	if [ "$(id -u)" -eq 0 ]; then
-		command -v setpriv >/dev/null || skip 'needs setpriv to be no longer root'
+		need setpriv
 		exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs \
 			env HOME=/nonexistent bash "$@" || skip 'cannot become nobody'
 	fi
-	command -v jq >/dev/null || skip 'needs jq'
+	need jq
 	[ -x "$COREFOLD" ] || skip "the build directory is not readable for uid $(id -u)"
 	base=$(mktemp -d "${TMPDIR:-/tmp}/corefold-pipe.XXXXXX") || die 'no temporary directory'
 	chmod 0755 "$base"
