@@ -27,11 +27,11 @@ static const struct register_map maps[] = {
 	  7,
 	  6,
 	  { 10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16 } },
-	/* DWARF: eax ecx edx ebx esp ebp esi edi eip */
-	{ EM_386, ELFCLASS32, 4, 72, 9, 8, 4, 5, { 6, 1, 2, 0, 15, 5, 3, 4, 12 } },
-	/* r0 to r15: in order */
-	{ EM_ARM, ELFCLASS32, 4, 72, 16, 15, 13, 11,
-	  { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 } },
+	/* libunwind: eax edx ecx ebx esi edi ebp esp eip */
+	{ EM_386, ELFCLASS32, 4, 72, 9, 8, 7, 6, { 6, 2, 1, 0, 3, 4, 5, 15, 12 } },
+	/* r0 to r15, the last three sp, lr, pc; r11 is the frame pointer of ARM code */
+	{ EM_ARM, ELFCLASS32, 4, 72, 16, 15, 13, 11, { 0, 1, 2,	 3,  4,	 5,  6,  7,
+						       8, 9, 10, 11, 12, 13, 14, 15 } },
 	/* x0 to x30, sp, pc: in order */
 	{ EM_AARCH64, ELFCLASS64, 8, 112, 33, 32, 31, 29, { 0,	1,  2,	3,  4,	5,  6,
 							    7,	8,  9,	10, 11, 12, 13,

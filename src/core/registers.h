@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The registers of a thread, out of its NT_PRSTATUS. Numbered as DWARF and libunwind do
- * on that machine, so that an unwinder can index them. Other machines than those below
+ * The registers of a thread, out of its NT_PRSTATUS. Numbered as libunwind does on
+ * that machine, so that an unwinder can index them. Other machines than those below
  * are REGISTERS_E_UNKNOWN: nothing can be said about their stacks.
  */
 

@@ -85,6 +85,8 @@ static bool read_extent(struct memory *memory, uint64_t fde, int encoding,
 	row->fde = fde;
 	switch (encoding) {
 	case ENCODING_ABSOLUTE:
+		if (sizeof(void *) != 8)
+			return false;
 		memcpy(&row->start, p + 8, 8);
 		memcpy(&row->bytes, p + 16, 8);
 		return true;

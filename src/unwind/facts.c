@@ -90,9 +90,9 @@ bool facts_abort_message(const struct walk_process *process,
 		if (!is_libc(m) || !symbols_find_object(m, process->core, process->memory,
 							"__abort_msg", &at, &bytes))
 			continue;
-		if (!m->wide || memory_read(process->memory, at, pointer, 8) != 0)
+		if (memory_read(process->memory, at, pointer, m->wide ? 8 : 4) != 0)
 			return false;
-		at = elfcore_load(process->core, pointer, 8);
+		at = elfcore_load(process->core, pointer, m->wide ? 8 : 4);
 		return at != 0 && read_message(process, at, text);
 	}
 	return false;

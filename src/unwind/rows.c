@@ -23,9 +23,13 @@ int search_unwind_table(unw_addr_space_t as, unw_word_t ip, unw_dyn_info_t *di,
 #define OUR_MACHINE EM_X86_64
 #elif defined(__aarch64__)
 #define OUR_MACHINE EM_AARCH64
+#elif defined(__i386__)
+#define OUR_MACHINE EM_386
 #else
 #define OUR_MACHINE EM_NONE
 #endif
+
+#define OUR_CLASS (sizeof(unw_word_t) == 8 ? ELFCLASS64 : ELFCLASS32)
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define OUR_BYTE_ORDER ELFDATA2LSB
@@ -186,7 +190,9 @@ static int search(struct rows *rows, uint64_t ip, unw_proc_info_t *pi, int need,
 		*ret_source = ROWS_EH_FRAME;
 	if (r == 0)
 		return 0;
-	r = search_debug_frame(rows, m, ip, pi, need);
+	/* Written for machines of 64 bits: Go and assembly of others are not read. */
+	r = OUR_CLASS == ELFCLASS64 ? search_debug_frame(rows, m, ip, pi, need)
+				    : -UNW_ENOINFO;
 	if (r == 0)
 		*ret_source = ROWS_DEBUG_FRAME;
 	return r == 0 ? 0 : -UNW_ENOINFO;
@@ -311,7 +317,7 @@ int rows_new(const struct elfcore *core, struct memory *memory,
 {
 	struct rows *rows;
 
-	if (core->machine != OUR_MACHINE || core->elf_class != ELFCLASS64 ||
+	if (core->machine != OUR_MACHINE || core->elf_class != OUR_CLASS ||
 	    core->byte_order != OUR_BYTE_ORDER)
 		return ROWS_E_NONE;
 	rows = calloc(1, sizeof(*rows));

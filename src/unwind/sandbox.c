@@ -94,6 +94,12 @@ static const int allowed[] = {
 	SCMP_SYS(futex),
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(sysinfo) /* by qsort() */,
+	/* as machines of 32 bits call them; where there is no such call there is no rule */
+	SCMP_SYS(_llseek),
+	SCMP_SYS(fstat64),
+	SCMP_SYS(sigreturn),
+	SCMP_SYS(clock_gettime64),
+	SCMP_SYS(futex_time64),
 };
 
 /* libunwind looks for ways to test addresses of its own process, and does without. */
@@ -101,6 +107,29 @@ static const int refused[] = {
 	SCMP_SYS(pipe2),
 	SCMP_SYS(mincore),
 	SCMP_SYS(msync),
+};
+
+/* As fstat() of newer libcs asks: of a descriptor, with an empty name. */
+#define OF_DESCRIPTOR(argument) argument(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)
+/* Memory that is nobody's file, and never code. */
+#define NO_CODE SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
+#define NO_FILE SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS)
+
+static const struct {
+	int call;
+	unsigned int arguments;
+	struct scmp_arg_cmp argument[2];
+} bounded[] = {
+	{ SCMP_SYS(newfstatat), 1, { OF_DESCRIPTOR(SCMP_A3) } },
+	{ SCMP_SYS(statx), 1, { OF_DESCRIPTOR(SCMP_A2) } },
+	{ SCMP_SYS(mmap), 2, { NO_CODE, NO_FILE } },
+	{ SCMP_SYS(mmap2), 2, { NO_CODE, NO_FILE } },
+	{ SCMP_SYS(mprotect), 1, { NO_CODE } },
+	/* libelf asks whether a descriptor is one */
+	{ SCMP_SYS(fcntl), 1, { SCMP_A1(SCMP_CMP_EQ, F_GETFD) } },
+	{ SCMP_SYS(fcntl), 1, { SCMP_A1(SCMP_CMP_EQ, F_GETFL) } },
+	{ SCMP_SYS(fcntl64), 1, { SCMP_A1(SCMP_CMP_EQ, F_GETFD) } },
+	{ SCMP_SYS(fcntl64), 1, { SCMP_A1(SCMP_CMP_EQ, F_GETFL) } },
 };
 
 static int add_rules(scmp_filter_ctx filter)
@@ -111,26 +140,9 @@ static int add_rules(scmp_filter_ctx filter)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	for (size_t i = 0; i < ARRAY_SIZE(refused) && r == 0; i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-	/* fstat() of newer libcs: of the descriptor only, the name is empty by the flag */
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-				     SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
-	/* memory that is nobody's file, and never code */
-	if (r == 0)
-		r = seccomp_rule_add(
-			filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
-			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-			SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	/* libelf asks whether a descriptor is one */
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, F_GETFD));
-	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, F_GETFL));
+	for (size_t i = 0; i < ARRAY_SIZE(bounded) && r == 0; i++)
+		r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, bounded[i].call,
+					   bounded[i].arguments, bounded[i].argument);
 	return r;
 }
 

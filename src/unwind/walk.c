@@ -137,6 +137,8 @@ static void note_signal(const struct walker *w, struct walk_frame *frame)
 		note_siginfo(w, frame, frame->sp);
 		return;
 	}
+	if (w->process->core->machine != EM_X86_64)
+		return;
 	note_siginfo(w, frame, frame->sp + X86_64_SIGINFO);
 	if (frame->signal == 0)
 		note_trap(w, frame);
@@ -168,17 +170,31 @@ static bool returns_to(const struct walker *w, uint64_t address)
 	return follows_call(w, address) || at_trampoline(w, address);
 }
 
-/* pc is in no code: whoever called it left the return address on top of the stack. */
+/* The register that a call leaves its return address in; 0: it goes to the stack. */
+static unsigned int link_register(const struct walker *w)
+{
+	switch (w->process->core->machine) {
+	case EM_AARCH64:
+		return 30;
+	case EM_ARM:
+		return 14;
+	default:
+		return 0;
+	}
+}
+
+/* pc is in no code: whoever called it left the return address where calls leave it. */
 static bool step_call(struct walker *w)
 {
+	unsigned int link = link_register(w);
 	uint64_t sp = registers_sp(&w->registers), address;
 
 	if (w->frame.is_call || is_code(w, w->frame.pc))
 		return false;
-	if (w->process->core->machine == EM_AARCH64) {
-		if (!is_code(w, w->registers.value[30]))
+	if (link != 0) {
+		if (!is_code(w, w->registers.value[link]))
 			return false;
-		w->registers.value[w->registers.pc] = w->registers.value[30];
+		w->registers.value[w->registers.pc] = w->registers.value[link];
 		return true;
 	}
 	if (!read_word(w, sp, &address) || !returns_to(w, address))
