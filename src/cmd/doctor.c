@@ -42,7 +42,7 @@ enum {
 
 static const struct cmd_option options[] = {
 	{ LETTER_NO_CRASH, "no-crash", NULL, "do not crash a program to prove the chain" },
-	{ LETTER_CRASH, DRILL_WORD + 2, NULL, NULL },
+	{ LETTER_CRASH, &DRILL_WORD[2], NULL, NULL },
 	{ 0 },
 };
 

@@ -29,7 +29,7 @@ struct capture {
 	bool let_go;
 	bool gone;
 	int again; /* CAPTURE_E_*: what was read is thrown away */
-	uint64_t unreadable_bytes; /* atomic */
+	_Atomic uint64_t unreadable_bytes;
 };
 
 /* ---- an image, in blocks ---- */

@@ -57,7 +57,7 @@ static void zero_until(const struct window *w, uint64_t *done, uint64_t end)
 }
 
 static int read_extents(const struct image *image, const struct memory *memory,
-			size_t first, const struct window *w, uint64_t *unreadable_bytes)
+			size_t first, const struct window *w, _Atomic uint64_t *unreadable_bytes)
 {
 	uint64_t done = w->start;
 
@@ -82,7 +82,7 @@ static int read_extents(const struct image *image, const struct memory *memory,
 }
 
 int image_read(const struct image *image, const struct memory *memory, uint64_t offset,
-	       void *bytes, size_t n, bool *ret_zeros, uint64_t *unreadable_bytes)
+	       void *bytes, size_t n, bool *ret_zeros, _Atomic uint64_t *unreadable_bytes)
 {
 	const struct window w = { bytes, offset, offset + n };
 	size_t first = find_extent(image, offset);

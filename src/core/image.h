@@ -39,4 +39,4 @@ void image_done(struct image *image);
  * read, and nothing was written. 0, or -ESRCH: the process is gone.
  */
 int image_read(const struct image *image, const struct memory *memory, uint64_t offset,
-	       void *bytes, size_t n, bool *ret_zeros, uint64_t *unreadable_bytes);
+	       void *bytes, size_t n, bool *ret_zeros, _Atomic uint64_t *unreadable_bytes);

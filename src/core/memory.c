@@ -56,7 +56,7 @@ static ssize_t read_some(const struct memory *memory, void *bytes, size_t n, uin
 }
 
 int memory_read(const struct memory *memory, uint64_t address, void *bytes, size_t n,
-		uint64_t *unreadable_bytes)
+		_Atomic uint64_t *unreadable_bytes)
 {
 	char *p = bytes;
 
@@ -70,8 +70,7 @@ int memory_read(const struct memory *memory, uint64_t address, void *bytes, size
 			if ((size_t)got > n)
 				got = (ssize_t)n;
 			memset(p, 0, (size_t)got);
-			(void)__atomic_add_fetch(unreadable_bytes, (uint64_t)got,
-						 __ATOMIC_RELAXED);
+			*unreadable_bytes += (uint64_t)got;
 		}
 		p += got;
 		n -= (size_t)got;
@@ -82,7 +81,7 @@ int memory_read(const struct memory *memory, uint64_t address, void *bytes, size
 
 int memory_peek(const struct memory *memory, uint64_t address, void *bytes, size_t n)
 {
-	uint64_t unreadable_bytes = 0;
+	_Atomic uint64_t unreadable_bytes = 0;
 	int r;
 
 	r = memory_read(memory, address, bytes, n, &unreadable_bytes);

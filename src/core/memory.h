@@ -23,7 +23,7 @@ struct memory {
  * 0, or -ESRCH: the process is gone. Any thread may call.
  */
 int memory_read(const struct memory *memory, uint64_t address, void *bytes, size_t n,
-		uint64_t *unreadable_bytes);
+		_Atomic uint64_t *unreadable_bytes);
 
 /* All or nothing: 0, -EFAULT, -ESRCH. */
 int memory_peek(const struct memory *memory, uint64_t address, void *bytes, size_t n);

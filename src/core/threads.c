@@ -110,7 +110,8 @@ static int add_words(struct collect *c, uint64_t start, size_t bytes, bool follo
 static int add_stack(struct collect *c, uint64_t sp, bool follow)
 {
 	const struct elfcore_segment *s = stack_of(c->core, &sp);
-	uint64_t start, end, unreadable_bytes = 0;
+	_Atomic uint64_t unreadable_bytes = 0;
+	uint64_t start, end;
 	int r;
 
 	if (!s)

@@ -98,7 +98,7 @@ static const struct {
 	NAME(getuid), NAME(getgid), NAME(geteuid), NAME(getegid), NAME(setuid),
 	NAME(setgroups), NAME(setresuid), NAME(setresgid), NAME(getresuid), NAME(getcwd),
 	NAME(nanosleep), NAME(clone3), NAME(ioprio_set), NAME(utimensat), NAME(statfs),
-	NAME(sched_getaffinity), NAME(setitimer), NAME(timer_create), NAME(poll),
+	NAME(sched_getaffinity), NAME(setitimer), NAME(timer_create),
 	NAME(process_vm_readv), NAME(membarrier), NAME(sched_yield), NAME(writev),
 #ifdef SYS_alarm
 	NAME(alarm),
@@ -106,7 +106,7 @@ static const struct {
 #ifdef SYS_access
 	NAME(access), NAME(open), NAME(stat), NAME(lstat), NAME(readlink), NAME(unlink),
 	NAME(dup2), NAME(pipe), NAME(mkdir), NAME(rename), NAME(rmdir), NAME(vfork), NAME(fork),
-	NAME(arch_prctl), NAME(time),
+	NAME(poll), NAME(arch_prctl), NAME(time),
 #endif
 };
 

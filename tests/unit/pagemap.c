@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -71,8 +72,8 @@ START_TEST(existing)
 	int r = look(_i % WAYS, &map, fd, (uint64_t)(uintptr_t)p,
 		     (uint64_t)(uintptr_t)p + PAGES * page);
 
-	if (r == -ENOTTY)
-		return; /* the kernel is older than PAGEMAP_SCAN */
+	if (r == -ENOTTY || r == -ENOSYS)
+		return; /* the kernel (or who plays it) is older than PAGEMAP_SCAN */
 	ck_assert_int_eq(r, 0);
 	for (size_t i = 0; i < PAGES; i++)
 		ck_assert_msg(listed(&map, (uint64_t)(uintptr_t)p + i * page) ==
@@ -115,7 +116,7 @@ START_TEST(unreadable)
 		       0);
 	const struct memory memory = { .fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC) };
 	char copy[4 * 65536];
-	uint64_t unreadable_bytes = 0;
+	_Atomic uint64_t unreadable_bytes = 0;
 
 	memset(p, 7, 4 * page);
 	memset(copy, 9, sizeof(copy));
@@ -175,6 +176,9 @@ END_TEST
 
 int main(void)
 {
+	/* An emulator's process has its pages at other addresses than it is told. */
+	if (getenv("COREFOLD_TEST_EMULATED") && *getenv("COREFOLD_TEST_EMULATED"))
+		return 77;
 	Suite *suite = suite_create("pagemap");
 	TCase *c = unit_case(suite, "pagemap");
 

@@ -258,8 +258,12 @@ static void many(size_t n)
 
 static void sixteen_tebibytes(size_t n)
 {
+	const uint64_t bytes = 16ULL << 40;
+
 	(void)n;
-	anonymous(16ULL << 40)[8ULL << 40] = 1;
+	if (bytes > SIZE_MAX)
+		exit(1); /* a machine of 32 bits */
+	anonymous((size_t)bytes)[(size_t)(bytes / 2)] = 1;
 }
 
 static void mappings(size_t n)

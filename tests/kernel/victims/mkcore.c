@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Writes a small core of an invented process to stdout, in the kernel's layout: ELF header,
- * program headers with the notes first, notes, pages.
+ * Writes a small core of an invented process of this machine to stdout, in the kernel's
+ * layout: ELF header, program headers with the notes first, notes, pages.
  *
  *   mkcore [-n NAME] [-u UID] [-m MIB]
  */
 
-#include <elf.h>
+#include <link.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,12 +19,26 @@
 #define PID 4194000
 #define PAGE 4096u
 
+/* As the preprocessor knows this machine. */
+#if defined(__x86_64__)
+#define MACHINE EM_X86_64
+#elif defined(__i386__)
+#define MACHINE EM_386
+#elif defined(__aarch64__)
+#define MACHINE EM_AARCH64
+#elif defined(__arm__)
+#define MACHINE EM_ARM
+#else
+#define MACHINE EM_NONE
+#endif
+#define OUR_CLASS (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
+
 static char notes[PAGE];
 static size_t notes_bytes;
 
 static void add_note(uint32_t type, const void *desc, size_t n)
 {
-	const Elf64_Nhdr head = { .n_namesz = 5, .n_descsz = (uint32_t)n, .n_type = type };
+	const ElfW(Nhdr) head = { .n_namesz = 5, .n_descsz = (uint32_t)n, .n_type = type };
 
 	memcpy(notes + notes_bytes, &head, sizeof(head));
 	memcpy(notes + notes_bytes + sizeof(head), "CORE", 5);
@@ -37,7 +51,7 @@ static void make_notes(const char *name, uint32_t uid)
 	struct elf_prstatus status = { .pr_pid = PID, .pr_cursig = SIGABRT };
 	struct elf_prpsinfo info = { .pr_pid = PID, .pr_uid = uid, .pr_gid = uid };
 	siginfo_t siginfo = { .si_signo = SIGABRT };
-	const uint64_t auxv[] = { AT_PAGESZ, PAGE, AT_ENTRY, 0x401000, AT_NULL, 0 };
+	const ElfW(Addr) auxv[] = { AT_PAGESZ, PAGE, AT_ENTRY, 0x401000, AT_NULL, 0 };
 
 	memcpy(info.pr_fname, name, strnlen(name, sizeof(info.pr_fname) - 1));
 	(void)snprintf(info.pr_psargs, sizeof(info.pr_psargs), "%s --option", name);
@@ -72,11 +86,11 @@ int main(int argc, char **argv)
 	const char *name = "invented";
 	size_t bytes = PAGE;
 	uint32_t uid = 0;
-	Elf64_Ehdr head = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
-			    .e_type = ET_CORE, .e_machine = EM_X86_64, .e_version = EV_CURRENT,
+	ElfW(Ehdr) head = { .e_ident = { 0x7f, 'E', 'L', 'F', OUR_CLASS, ELFDATA2LSB, EV_CURRENT },
+			    .e_type = ET_CORE, .e_machine = MACHINE, .e_version = EV_CURRENT,
 			    .e_phoff = sizeof(head), .e_ehsize = sizeof(head),
-			    .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2 };
-	Elf64_Phdr segment[2] = { { .p_type = PT_NOTE, .p_offset = sizeof(head) + sizeof(segment) },
+			    .e_phentsize = sizeof(ElfW(Phdr)), .e_phnum = 2 };
+	ElfW(Phdr) segment[2] = { { .p_type = PT_NOTE, .p_offset = sizeof(head) + sizeof(segment) },
 				  { .p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_vaddr = 0x400000,
 				    .p_offset = 2 * PAGE, .p_align = PAGE } };
 	static char padding[2 * PAGE];
