@@ -29,7 +29,7 @@ static const char style[] =
 	"*{box-sizing:border-box}body{margin:0 auto;padding:1rem;max-width:60rem;background:var(--bg);"
 	"color:var(--fg);font:16px/1.5 system-ui,sans-serif}h1{font-size:1.5rem;margin:.2rem 0}"
 	"h2{font-size:1.15rem;margin:2rem 0 .6rem}p{margin:.4rem 0}.dim{color:var(--dim)}"
-	".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.6rem;"
+	".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(max(8.6rem,22%),1fr));gap:.6rem;"
 	"margin:1rem 0;padding:0;list-style:none}.tiles li{background:var(--card);border-radius:.5rem;"
 	"padding:.6rem .8rem}.tiles b{display:block;font-size:1.4rem;font-variant-numeric:tabular-nums}"
 	".tiles span{color:var(--dim);font-size:.85rem}.warn{color:var(--warn)}"
@@ -51,8 +51,14 @@ static const char style[] =
 	".c2{fill:var(--c2);background:var(--c2)}.c3{fill:var(--c3);background:var(--c3)}"
 	".c4{fill:var(--c4);background:var(--c4)}.c5{fill:var(--c5);background:var(--c5)}"
 	".c6{fill:var(--c6);background:var(--c6)}.of td{border-bottom:0;padding-bottom:0}"
-	".t{white-space:nowrap}@media (max-width:40rem){svg text{font-size:19px}"
-	"body{padding:.7rem}th,td{padding-right:.4rem}}";
+	".t{white-space:nowrap}.p{overflow-wrap:anywhere;min-width:8rem}"
+	"@media (max-width:40rem){svg text{font-size:19px}body{padding:.7rem}"
+	/* A row of numbers has no room beside its name here: it goes below, each with its label. */
+	"table,tbody{display:block}thead{position:absolute;clip-path:inset(50%)}"
+	"tr{display:flex;flex-wrap:wrap;padding:.4rem 0;border-bottom:1px solid var(--line)}"
+	"td,th{border:0;padding:0 .7rem 0 0;text-align:left}.of{border:0;padding-bottom:0}"
+	".p{order:-1;width:100%}"
+	"td[data-l]::before{content:attr(data-l) \" \";color:var(--dim)}}";
 
 /* ---- head ---- */
 
@@ -69,13 +75,14 @@ static void print_period(const struct summary *summary, FILE *out)
 		      summary_format_time(until_ns, to));
 }
 
-static void tile(FILE *out, const char *what, const char *format, double value)
+/* Decimals of what is measured; what is counted has none. */
+static void tile(FILE *out, const char *what, int decimals, const char *unit, double value)
 {
 	(void)fputs("<li><b>", out);
 	if (value < 0)
 		(void)fputs("&#8211;", out); /* of nothing */
 	else
-		(void)fprintf(out, *format ? "%.1f %%" : "%.0f", value);
+		(void)fprintf(out, "%.*f%s", decimals, value, unit);
 	(void)fprintf(out, "</b><span>%s</span></li>\n", what);
 }
 
@@ -94,15 +101,19 @@ static size_t count_news(const struct summary *summary, bool new)
 static void print_tiles(const struct summary *summary, FILE *out)
 {
 	const struct summary_tally *w = &summary->window_tally;
+	int64_t covered_ns = summary_covered_ns(summary);
 
 	(void)fputs("<ul class=\"tiles\">\n", out);
-	tile(out, "new signatures", "", (double)count_news(summary, true));
-	tile(out, "regressions", "", (double)count_news(summary, false));
-	tile(out, "crashes", "", (double)w->crashes);
-	tile(out, "of them folded", "", (double)w->folded);
-	tile(out, "operational hours", "", (double)w->operational);
-	tile(out, "crash-free, rolling", "%", summary_percent(w->crashfree, w->operational));
-	tile(out, "crash-free, slots", "%", summary_percent(w->crashfree_slots, w->operational));
+	tile(out, "new signatures", 0, "", (double)count_news(summary, true));
+	tile(out, "regressions", 0, "", (double)count_news(summary, false));
+	tile(out, "crashes", 0, "", (double)w->crashes);
+	tile(out, "of them folded", 0, "", (double)w->folded);
+	tile(out, "per 1000 hours", 1, "",
+	     covered_ns > 0 ? rate_per_1000_hours(w->crashes, covered_ns).value : -1);
+	tile(out, "operational hours", 0, "", (double)w->operational);
+	tile(out, "crash-free, rolling", 1, " %", summary_percent(w->crashfree, w->operational));
+	tile(out, "crash-free, slots", 1, " %",
+	     summary_percent(w->crashfree_slots, w->operational));
 	(void)fputs("</ul>\n", out);
 	if (w->unseen)
 		(void)fprintf(out,
@@ -216,7 +227,8 @@ static void print_kind(const struct summary_kind *kind, int store_fd, FILE *out)
 {
 	char last[SUMMARY_TIME_SIZE], signal[SUMMARY_SIGNAL_SIZE];
 
-	(void)fprintf(out, "<tr class=\"of\"><td class=\"n\">%" PRIu64 "</td><td>", kind->weight);
+	(void)fprintf(out, "<tr class=\"of\"><td class=\"n\" data-l=\"crashes\">%" PRIu64 "</td><td class=\"p\">",
+		      kind->weight);
 	svg_escape(out, kind->process);
 	print_news(kind, out);
 	(void)fprintf(out, "</td><td>%s</td><td class=\"t\">%s</td></tr>\n<tr><td colspan=\"4\">",
@@ -229,7 +241,10 @@ static void print_kind(const struct summary_kind *kind, int store_fd, FILE *out)
 static void print_kinds(const struct summary *summary, int store_fd, FILE *out)
 {
 	if (summary->kinds == 0) {
-		(void)fputs("<p>No crash was recorded.</p>\n", out);
+		(void)fputs(summary->window_tally.crashes > 0 ?
+				    "<p>No record of these crashes is stored any more.</p>\n" :
+				    "<p>Nothing crashed.</p>\n",
+			    out);
 		return;
 	}
 	(void)fputs("<div class=\"scroll\"><table>\n<thead><tr><th class=\"n\" scope=\"col\">Crashes"
@@ -247,6 +262,8 @@ static void print_kinds(const struct summary *summary, int store_fd, FILE *out)
 
 static void print_key(const struct summary *summary, FILE *out)
 {
+	if (summary->window_tally.crashes == 0)
+		return;
 	(void)fputs("<ul class=\"key\">", out);
 	for (size_t i = 0; i < summary->processes && i < SVG_COLOURS; i++) {
 		if (summary->process[i].counts.crashes == 0)
@@ -256,6 +273,21 @@ static void print_key(const struct summary *summary, FILE *out)
 		(void)fputs("</li>", out);
 	}
 	(void)fprintf(out, "<li><i class=\"c%d\">&#160;</i>other</li></ul>\n", SVG_COLOURS);
+}
+
+/* Of nothing a sentence says more than an empty chart. */
+static void print_stacked(const struct summary *summary, bool folded, const char *each, FILE *out)
+{
+	const struct summary_tally *w = &summary->window_tally;
+
+	(void)fprintf(out, "<figure><figcaption>%s per %s</figcaption>\n",
+		      folded ? "Folded crashes" : "Crashes", each);
+	if ((folded ? w->folded : w->crashes) > 0)
+		svg_stacked(summary, folded, out);
+	else
+		(void)fprintf(out, "<p class=\"dim\">No crash was %s.</p>\n",
+			      folded ? "folded" : "counted");
+	(void)fputs("</figure>\n", out);
 }
 
 static void print_charts(const struct summary *summary, FILE *out)
@@ -269,17 +301,16 @@ static void print_charts(const struct summary *summary, FILE *out)
 		(void)snprintf(each, sizeof(each), "%lld days", (long long)(bins->width_s / 86400));
 	(void)fputs("<h2>Over time</h2>\n", out);
 	print_key(summary, out);
-	(void)fprintf(out, "<figure><figcaption>Crashes per %s</figcaption>\n", each);
-	svg_stacked(summary, false, out);
-	(void)fprintf(out, "</figure>\n<figure><figcaption>Folded crashes per %s</figcaption>\n",
-		      each);
-	svg_stacked(summary, true, out);
-	(void)fprintf(out,
-		      "</figure>\n<figure><figcaption>Crash-free hours (slots) per %s</figcaption>\n",
+	print_stacked(summary, false, each, out);
+	print_stacked(summary, true, each, out);
+	(void)fprintf(out, "<figure><figcaption>Crash-free hours (slots) per %s</figcaption>\n",
 		      each);
 	svg_ratio(summary, out);
 	(void)fputs("</figure>\n<figure><figcaption>Crash loops</figcaption>\n", out);
-	svg_loops(summary, out);
+	if (summary->window_tally.folded > 0)
+		svg_loops(summary, out);
+	else
+		(void)fputs("<p class=\"dim\">No process was in a crash loop.</p>\n", out);
 	(void)fputs("</figure>\n", out);
 }
 
@@ -293,13 +324,20 @@ static void print_process_row(const char *name, uint64_t crashes, uint64_t folde
 
 	if (crashes > 0 && covered_ns > 0)
 		(void)units_format_span(covered_ns / (int64_t)crashes, between);
-	(void)fputs("<tr><td>", out);
+	(void)fputs("<tr><td class=\"p\">", out);
 	svg_escape(out, name);
 	(void)fprintf(out,
-		      "</td><td class=\"n\">%" PRIu64 "</td><td class=\"n\">%" PRIu64
-		      "</td><td class=\"n\">%.1f</td><td class=\"n\">%.1f&#8211;%.1f</td>"
-		      "<td class=\"n\">%s</td></tr>\n",
-		      crashes, folded, rate.value, rate.low, rate.high, between);
+		      "</td><td class=\"n\" data-l=\"crashes\">%" PRIu64
+		      "</td><td class=\"n\" data-l=\"folded\">%" PRIu64 "</td>",
+		      crashes, folded);
+	if (covered_ns > 0)
+		(void)fprintf(out,
+			      "<td class=\"n\" data-l=\"per 1000 h\">%.1f</td>"
+			      "<td class=\"n\" data-l=\"95 %%\">%.1f&#8211;%.1f</td>",
+			      rate.value, rate.low, rate.high);
+	else
+		(void)fputs("<td class=\"n\">&#8211;</td><td class=\"n\">&#8211;</td>", out);
+	(void)fprintf(out, "<td class=\"n\" data-l=\"mean between\">%s</td></tr>\n", between);
 }
 
 static void print_processes(const struct summary *summary, FILE *out)

@@ -3,18 +3,21 @@
 #include "summary/svg.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #define WIDTH 720
-#define HEIGHT 180
-#define LEFT 60
+#define HEIGHT 190
+#define LEFT 72
 #define RIGHT 8
-#define TOP 10
+#define TOP 20
 #define BOTTOM 24
 #define PLOT_WIDTH (WIDTH - LEFT - RIGHT)
 #define PLOT_HEIGHT (HEIGHT - TOP - BOTTOM)
 #define LOOP_ROWS 10
-#define LOOP_ROW 22
+#define LOOP_ROW 30
+/* Of a name beside a chart; the description and the tables have it whole. */
+#define NAME_CHARACTERS 36
 
 void svg_escape(FILE *out, const char *text)
 {
@@ -39,6 +42,22 @@ void svg_escape(FILE *out, const char *text)
 			(void)fputc(*p, out);
 		}
 	}
+}
+
+/* The beginning of a name, cut between characters. */
+static void escape_short(FILE *out, const char *text)
+{
+	char part[NAME_SIZE];
+	size_t bytes = 0;
+
+	for (int characters = 0; text[bytes] && bytes < sizeof(part) - 1; bytes++)
+		if ((text[bytes] & 0xc0) != 0x80 && ++characters > NAME_CHARACTERS)
+			break;
+	memcpy(part, text, bytes);
+	part[bytes] = '\0';
+	svg_escape(out, part);
+	if (text[bytes])
+		(void)fputs("&#8230;", out);
 }
 
 /* ---- frame and axes ---- */
@@ -97,6 +116,18 @@ static uint64_t nice(uint64_t value)
 		if (value <= 5 * step)
 			return 5 * step;
 	}
+}
+
+/* 5, 200, 10k, 2M: a nice number ends in zeros. */
+static const char *format_top(uint64_t top, char out[static 24])
+{
+	static const char *const scales[] = { "", "k", "M", "G", "T", "P", "E" };
+	size_t scale = 0;
+
+	for (; top >= 1000 && top % 1000 == 0; scale++)
+		top /= 1000;
+	(void)snprintf(out, 24, "%" PRIu64 "%s", top, scales[scale]);
+	return out;
 }
 
 /* ---- stacked by process ---- */
@@ -194,8 +225,7 @@ void svg_stacked(const struct summary *summary, bool folded, FILE *out)
 			      format_day(bins->start_s + (int64_t)stack.busiest * bins->width_s,
 					 day));
 	(void)fputs(".</desc>", out);
-	(void)snprintf(text, sizeof(text), "%" PRIu64, top);
-	y_line(TOP, text, out);
+	y_line(TOP, format_top(top, text), out);
 	y_line(TOP + PLOT_HEIGHT, "0", out);
 	for (size_t bin = 0; bin < bins->n; bin++)
 		draw_bar(bins, &stack, bin, top, out);
@@ -257,8 +287,8 @@ static void draw_loops(const struct summary_bins *bins, const struct summary_pro
 	size_t cells = bins->n * SUMMARY_FINE;
 
 	(void)fprintf(out, "<text class=\"row\" x=\"%d\" y=\"%d\">", LEFT,
-		      TOP + row * LOOP_ROW + 9);
-	svg_escape(out, p->process);
+		      TOP + row * LOOP_ROW + 11);
+	escape_short(out, p->process);
 	(void)fputs("</text>", out);
 	for (size_t i = 0; i < cells; i++) {
 		size_t from = i;
@@ -272,8 +302,8 @@ static void draw_loops(const struct summary_bins *bins, const struct summary_pro
 		width = x_of(bins, (double)i / SUMMARY_FINE) - x;
 		(void)fprintf(out,
 			      "<rect class=\"loop\" x=\"%.2f\" y=\"%d\" width=\"%.2f\" "
-			      "height=\"6\"/>",
-			      x, TOP + row * LOOP_ROW + 12, width > 2 ? width : 2);
+			      "height=\"8\"/>",
+			      x, TOP + row * LOOP_ROW + 16, width > 2 ? width : 2);
 	}
 }
 
@@ -287,7 +317,15 @@ void svg_loops(const struct summary *summary, FILE *out)
 		rows += looped(&summary->process[i], cells);
 	height = TOP + (rows < LOOP_ROWS ? rows : LOOP_ROWS) * LOOP_ROW + BOTTOM;
 	begin(out, height, "When processes were in a crash loop");
-	(void)fprintf(out, "%d processes crashed so often that crashes were folded.</desc>", rows);
+	(void)fprintf(out, "%d %s crashed so often that crashes were folded:", rows,
+		      rows == 1 ? "process" : "processes");
+	for (size_t i = 0, told = 0; i < summary->processes && told < LOOP_ROWS; i++) {
+		if (!looped(&summary->process[i], cells))
+			continue;
+		(void)fputs(told++ ? ", " : " ", out);
+		svg_escape(out, summary->process[i].process);
+	}
+	(void)fputs(rows > LOOP_ROWS ? " and more.</desc>" : ".</desc>", out);
 	for (size_t i = 0; i < summary->processes && drawn < LOOP_ROWS; i++)
 		if (looped(&summary->process[i], cells))
 			draw_loops(bins, &summary->process[i], drawn++, out);

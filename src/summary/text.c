@@ -52,9 +52,9 @@ static void print_news(const struct summary_kind *kind, FILE *out)
 static void print_kind(const struct summary_kind *kind, FILE *out)
 {
 	char last[SUMMARY_TIME_SIZE], signal[SUMMARY_SIGNAL_SIZE];
+	int used = fprintf(out, "  %7" PRIu64 "  ", kind->weight);
 
-	(void)fprintf(out, "  %7" PRIu64 "  ", kind->weight);
-	cell(out, kind->process, 19);
+	cell(out, kind->process, 30 - used);
 	(void)fprintf(out, " %-9s %s ", summary_format_signal(kind->signal, signal),
 		      summary_format_time(kind->last_ns, last));
 	(void)cut(out, kind->last_id, 22);
@@ -132,9 +132,11 @@ static void print_ledger(const struct summary *summary, FILE *out)
 	const struct totals *t = &summary->totals;
 	const struct summary_tally *w = &summary->window_tally;
 
-	(void)fprintf(out, "Crashes: %" PRIu64 ", of them %" PRIu64 " folded; %" PRIu64
-			   " records were kept, for %" PRIu64 " crashes.\n",
-		      w->crashes, w->folded, w->kept, w->kept_weight);
+	(void)fprintf(out,
+		      "Crashes: %" PRIu64 ", of them %" PRIu64 " folded;%s%" PRIu64
+		      " records were kept, for %" PRIu64 " crashes.\n",
+		      w->crashes, w->folded, w->crashes > 999999 ? "\n  " : " ", w->kept,
+		      w->kept_weight);
 	if (t->pending || t->in_flight || t->evicted)
 		(void)fprintf(out,
 			      "Now %" PRIu64 " wait for a record (pending), %" PRIu64
@@ -150,6 +152,15 @@ static void print_ledger(const struct summary *summary, FILE *out)
 			    out);
 }
 
+/* In so many columns whatever it is. */
+static void print_number(double value, int width, FILE *out)
+{
+	if (value < 1e8)
+		(void)fprintf(out, "%*.*f", width, value < 99999 ? 1 : 0, value);
+	else
+		(void)fprintf(out, "%*.1e", width, value);
+}
+
 static void print_rate(uint64_t crashes, int64_t covered_ns, FILE *out)
 {
 	struct rate rate = rate_per_1000_hours(crashes, covered_ns);
@@ -157,7 +168,13 @@ static void print_rate(uint64_t crashes, int64_t covered_ns, FILE *out)
 
 	if (crashes > 0)
 		(void)units_format_span(covered_ns / (int64_t)crashes, between);
-	(void)fprintf(out, " %9.1f %8.1f -%8.1f %11s", rate.value, rate.low, rate.high, between);
+	(void)fputc(' ', out);
+	print_number(rate.value, 9, out);
+	(void)fputc(' ', out);
+	print_number(rate.low, 8, out);
+	(void)fputs(" -", out);
+	print_number(rate.high, 8, out);
+	(void)fprintf(out, " %11s", between);
 }
 
 static void print_processes(const struct summary *summary, FILE *out)
@@ -168,7 +185,7 @@ static void print_processes(const struct summary *summary, FILE *out)
 
 	if (summary->window_tally.crashes == 0 || covered_ns <= 0)
 		return;
-	(void)fprintf(out, "\n  %-27s %7s %9s %19s %11s\n", "", "CRASHES", "PER 1000H",
+	(void)fprintf(out, "\n  %-24s %10s %9s %19s %11s\n", "", "CRASHES", "PER 1000H",
 		      "95% INTERVAL", "MEAN BETW.");
 	for (size_t i = 0; i < summary->processes; i++) {
 		const struct summary_process *p = &summary->process[i];
@@ -178,17 +195,17 @@ static void print_processes(const struct summary *summary, FILE *out)
 			continue;
 		}
 		(void)fputs("  ", out);
-		cell(out, p->process, 27);
-		(void)fprintf(out, " %7" PRIu64, p->counts.crashes);
+		cell(out, p->process, 24);
+		(void)fprintf(out, " %10" PRIu64, p->counts.crashes);
 		print_rate(p->counts.crashes, covered_ns, out);
 		(void)fputc('\n', out);
 		shown++;
 	}
 	if (rest > 0)
-		(void)fprintf(out, "  %-27s %7" PRIu64 "\n", "other", rest);
+		(void)fprintf(out, "  %-24s %10" PRIu64 "\n", "other", rest);
 	if (shown == 1 && rest == 0)
 		return;
-	(void)fprintf(out, "  %-27s %7" PRIu64, "all", summary->window_tally.crashes);
+	(void)fprintf(out, "  %-24s %10" PRIu64, "all", summary->window_tally.crashes);
 	print_rate(summary->window_tally.crashes, covered_ns, out);
 	(void)fputc('\n', out);
 }

@@ -15,46 +15,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "core/record.h"
 #include "io/clock.h"
-#include "io/counters.h"
-#include "io/dir.h"
-#include "io/store.h"
-#include "ledger/ledger.h"
-#include "policy/units.h"
-
-#define MINUTE (60 * NS_PER_SEC)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
+#include "sim.h"
 
 struct year {
-	struct ledger ledger;
-	struct clock_reading now;
-	uint64_t boot;
-	uint64_t random;
+	struct sim sim;
 	int64_t tick_ns;
 	int version;
-	bool covered;
 };
-
-static void must(bool good, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "year: %s failed\n", what);
-	exit(1);
-}
-
-static uint64_t chance(struct year *y, uint64_t n)
-{
-	uint64_t z = y->random += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return (z ^ (z >> 31)) % n;
-}
 
 static void tell(const struct year *y, const char *event, const char *process,
 		 const char *signature)
@@ -62,31 +31,18 @@ static void tell(const struct year *y, const char *event, const char *process,
 	printf("{\"boot\":%" PRIu64 ",\"monotonic_ns\":%" PRId64 ",\"wall_ns\":%" PRId64
 	       ",\"covered\":%d,\"version\":%d,\"event\":\"%s\",\"process\":\"%s\","
 	       "\"signature\":\"%s\"}\n",
-	       y->boot, y->now.monotonic_ns, y->now.wall_ns, y->covered, y->version, event,
-	       process, signature);
+	       y->sim.boot, y->sim.now.monotonic_ns, y->sim.now.wall_ns, y->sim.covered,
+	       y->version, event, process, signature);
 }
-
-/* ---- what happens to the machine ---- */
 
 static void pass(struct year *y, int64_t ns)
 {
-	y->now.monotonic_ns += ns;
-	y->now.wall_ns += ns;
+	sim_pass(&y->sim, ns);
 }
 
 static void tick(struct year *y, bool stopping)
 {
-	struct counters_roll roll = COUNTERS_ROLL_NULL;
-
-	y->ledger.covered = y->covered;
-	must(ledger_lock(&y->ledger, &y->now) == 0, "ledger_lock");
-	stops_tick(&y->ledger.state->header.stops, stopping);
-	must(state_write(y->ledger.state, 0, NULL, STATE_INFLIGHT, false) == 0, "state_write");
-	must(ledger_snapshot(&y->ledger, false) == 0, "ledger_snapshot");
-	must(counters_roll_begin(y->ledger.dir_fd, COUNTERS_ROLL_BYTES, &roll) == 0 &&
-		     counters_roll_end(y->ledger.dir_fd, &roll) == 0,
-	     "roll-up");
-	ledger_unlock(&y->ledger);
+	sim_tick(&y->sim, stopping);
 	tell(y, stopping ? "stopping" : "tick", "", "");
 }
 
@@ -94,58 +50,24 @@ static void reboot(struct year *y, bool clean, int64_t off_ns)
 {
 	if (clean)
 		tick(y, true);
-	y->boot++;
-	memset(y->now.boot_id, 0, sizeof(y->now.boot_id));
-	memcpy(y->now.boot_id, &y->boot, sizeof(y->boot));
-	y->now.wall_ns += off_ns + 20 * NS_PER_SEC;
-	y->now.monotonic_ns = 20 * NS_PER_SEC;
+	sim_boot(&y->sim, off_ns);
 	tick(y, false);
-}
-
-static void store(struct year *y, const struct ledger_ticket *ticket, int signal_number,
-		  const char *signature)
-{
-	struct record record = { .uid = ticket->uid,
-				 .signal = signal_number,
-				 .decision = RECORD_KEEP,
-				 .decision_reason = "simulated",
-				 .weight = ticket->weight,
-				 .held_ms = -1,
-				 .time_ns = y->now.wall_ns,
-				 .on_time_ns = ticket->on_time_ns };
-	char text[64];
-	json_t *json;
-
-	memcpy(record.id, ticket->id, sizeof(record.id));
-	memcpy(record.process, ticket->process, sizeof(record.process));
-	(void)snprintf(text, sizeof(text), "%s~v%d", signature, y->version);
-	record_set(&record, "signature", json_string(text));
-	record_set(&record, "signature_loose", json_string(signature));
-	(void)snprintf(text, sizeof(text), "%s-build-%d", record.process, y->version);
-	record_set(&record, "executable_build_id", json_string(text));
-	record_set(&record, "threads",
-		   json_pack("[{s:i, s:[{s:s, s:s, s:s, s:i}]}]", "tid", 1, "frames", "pc",
-			     "0x1000", "symbol", "parse<&>", "module", "lib\"x\".so", "offset",
-			     4096));
-	json = record_to_json(&record);
-	must(json && store_put_record(y->ledger.store_fd, record.id, json) == 0, "record");
-	json_decref(json);
-	record_done(&record);
 }
 
 static void crash(struct year *y, const char *process, uint32_t uid, int signal_number,
 		  const char *signature)
 {
-	const struct ledger_crash question = { .uid = uid, .process = process };
+	char exact[64], build[64];
+	const struct sim_crash crash = { .process = process, .uid = uid, .signal = signal_number,
+					 .signature = exact, .loose = signature, .build_id = build,
+					 .symbol = "parse<&>" };
 	struct ledger_ticket ticket;
 
-	y->ledger.covered = y->covered;
-	must(ledger_crash(&y->ledger, &question, &y->now, &ticket) == 0, "ledger_crash");
+	(void)snprintf(exact, sizeof(exact), "%s~v%d", signature, y->version);
+	(void)snprintf(build, sizeof(build), "%s-build-%d", process, y->version);
+	/* Told as of the decision: the record's time is the same. */
+	sim_crash(&y->sim, &crash, &ticket);
 	tell(y, "crash", process, signature);
-	if (ticket.decision == THROTTLE_FOLD)
-		return;
-	store(y, &ticket, signal_number, signature);
-	must(ledger_commit(&y->ledger, &ticket, &y->now) == 0, "ledger_commit");
 }
 
 /* ---- a year of it ---- */
@@ -161,48 +83,46 @@ static void loop(struct year *y, const char *process, int crashes, int64_t apart
 static void quarter(struct year *y)
 {
 	pass(y, y->tick_ns);
-	if (chance(y, 150) == 0)
-		crash(y, "web", 33, 11, chance(y, 4) ? "render" : "parse");
-	if (chance(y, 900) == 0)
+	if (sim_chance(&y->sim, 150) == 0)
+		crash(y, "web", 33, 11, sim_chance(&y->sim, 4) ? "render" : "parse");
+	if (sim_chance(&y->sim, 900) == 0)
 		crash(y, "db", 105, 6, "checksum");
 	tick(y, false);
-	if (chance(y, 400) == 0) {
-		pass(y, (int64_t)chance(y, (uint64_t)y->tick_ns)); /* lost if unclean */
-		reboot(y, chance(y, 3) > 0, (int64_t)chance(y, 3600) * NS_PER_SEC);
+	if (sim_chance(&y->sim, 400) == 0) {
+		pass(y, (int64_t)sim_chance(&y->sim, (uint64_t)y->tick_ns)); /* lost if unclean */
+		reboot(y, sim_chance(&y->sim, 3) > 0, (int64_t)sim_chance(&y->sim, 3600) * NS_PER_SEC);
 	}
-	if (chance(y, 60) == 0)
-		y->now.wall_ns += (int64_t)chance(y, 8 * 3600) * NS_PER_SEC; /* suspended */
+	if (sim_chance(&y->sim, 60) == 0)
+		y->sim.now.wall_ns += (int64_t)sim_chance(&y->sim, 8 * 3600) * NS_PER_SEC; /* suspended */
 }
 
 static void special(struct year *y, int day)
 {
 	if (day == 40 || day == 150 || day == 300)
-		loop(y, "sensor", 100 + (int)chance(y, 300), 2 * NS_PER_SEC);
+		loop(y, "sensor", 100 + (int)sim_chance(&y->sim, 300), 2 * NS_PER_SEC);
 	if (day == 90)
-		reboot(y, true, 30 * DAY);
+		reboot(y, true, 30 * SIM_DAY);
 	if (day == 120)
-		y->now.wall_ns += 90 * MINUTE; /* the clock is set ahead ... */
+		y->sim.now.wall_ns += 90 * SIM_MINUTE; /* the clock is set ahead ... */
 	if (day == 121)
-		y->now.wall_ns -= 90 * MINUTE; /* ... and back */
+		y->sim.now.wall_ns -= 90 * SIM_MINUTE; /* ... and back */
 	if (day == 200)
 		y->version = 2;
 	if (day == 210)
-		y->covered = false;
+		y->sim.covered = false;
 	if (day == 212)
-		y->covered = true;
+		y->sim.covered = true;
 	if (day == 260)
 		for (int i = 0; i < 70; i++) {
-			pass(y, 61 * MINUTE);
+			pass(y, 61 * SIM_MINUTE);
 			crash(y, "metronome", 1000, 11, "beat");
 		}
 }
 
 static void finish(struct year *y)
 {
-	y->boot++;
-	y->covered = false; /* what passes until somebody looks is in no hour */
-	must(clock_read(&y->now) == 0, "clock_read");
-	tick(y, false);
+	sim_land(&y->sim);
+	tell(y, "tick", "", "");
 }
 
 static void run(struct year *y)
@@ -210,16 +130,16 @@ static void run(struct year *y)
 	struct clock_reading real;
 	int64_t end_ns;
 
-	must(clock_read(&real) == 0, "clock_read");
+	sim_must(clock_read(&real) == 0, "clock_read");
 	/* Midnights are round for day after day, up to the boot of the real machine. */
-	end_ns = (real.wall_ns - real.monotonic_ns) / DAY * DAY - DAY;
-	y->now.wall_ns = end_ns - 365 * DAY;
+	end_ns = (real.wall_ns - real.monotonic_ns) / SIM_DAY * SIM_DAY - SIM_DAY;
+	y->sim.now.wall_ns = end_ns - 365 * SIM_DAY;
 	reboot(y, false, 0);
-	for (int day = 0; y->now.wall_ns < end_ns; day++) {
-		int64_t midnight = y->now.wall_ns / DAY * DAY + DAY;
+	for (int day = 0; y->sim.now.wall_ns < end_ns; day++) {
+		int64_t midnight = y->sim.now.wall_ns / SIM_DAY * SIM_DAY + SIM_DAY;
 
 		special(y, day);
-		while (y->now.wall_ns < midnight && y->now.wall_ns < end_ns)
+		while (y->sim.now.wall_ns < midnight && y->sim.now.wall_ns < end_ns)
 			quarter(y);
 	}
 	finish(y);
@@ -227,22 +147,15 @@ static void run(struct year *y)
 
 int main(int argc, char **argv)
 {
-	struct year y = { .ledger = LEDGER_NULL, .version = 1, .covered = true };
-	struct config config;
-	int dir_fd;
-	uid_t uid;
-	gid_t gid;
+	struct year y = { .version = 1 };
 
 	if (argc < 3) {
 		fprintf(stderr, "usage: year DIRECTORY SEED [TICK_MINUTES]\n");
 		return 2;
 	}
-	config_init(&config);
-	y.random = strtoull(argv[2], NULL, 0);
-	y.tick_ns = (argc > 3 ? atoi(argv[3]) : 15) * MINUTE;
-	must(dir_open_private(argv[1], &dir_fd, &uid, &gid) == 0, "directory");
-	must(ledger_open(&y.ledger, &config, dir_fd) == 0, "ledger_open");
+	y.tick_ns = (argc > 3 ? atoi(argv[3]) : 15) * SIM_MINUTE;
+	sim_open(&y.sim, argv[1], strtoull(argv[2], NULL, 0));
 	run(&y);
-	ledger_done(&y.ledger);
+	sim_done(&y.sim);
 	return 0;
 }
