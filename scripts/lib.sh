@@ -8,9 +8,9 @@ BUILD_PACKAGES=(gcc meson ninja-build pkg-config libc6-dev libelf-dev libjansson
 	zlib1g-dev libmd-dev libisal-dev libunwind-dev libseccomp-dev liblzma-dev libiberty-dev)
 TEST_PACKAGES=(check g++ gdb jq clang libclang-rt-14-dev mandoc groff-base shellcheck binutils elfutils
 	python3 xz-utils e2fsprogs xfsprogs strace curl procps zsh fish tidy)
-# What scripts/package needs on top.
 # Of scripts/test --all: large, and some of them start a service when they are installed.
 ALL_PACKAGES=(chromium fonts-dejavu-core prometheus prometheus-node-exporter systemd)
+# What scripts/package needs on top.
 PACKAGE_PACKAGES=(dpkg-dev lintian jq)
 # What the walk on a virtual machine needs on top of that; only for scripts/test --all.
 WALK_PACKAGES=(debootstrap qemu-system-x86 e2fsprogs)

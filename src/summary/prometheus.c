@@ -85,10 +85,8 @@ static void print_info(FILE *out)
 	(void)fputs("} 1\n", out);
 }
 
-static void print_totals(const struct summary *summary, FILE *out)
+static void print_totals(const struct summary *summary, const struct summary_tally *t, FILE *out)
 {
-	const struct summary_tally *t = &summary->ever;
-
 	metric(out, "crashes_total", "counter", "Crashes counted.", t->crashes);
 	metric(out, "folded_crashes_total", "counter",
 	       "Crashes that were not kept but folded into a later record.", t->folded);
@@ -123,10 +121,8 @@ static int64_t whole_hours_ns(const struct summary *summary, uint64_t hours)
 	return ns;
 }
 
-static void print_hours(const struct summary *summary, FILE *out)
+static void print_hours(const struct summary *summary, const struct summary_tally *t, FILE *out)
 {
-	const struct summary_tally *t = &summary->ever;
-
 	head(out, "on_time_seconds_total", "counter", "Time the machine ran, over all boots.");
 	print_seconds(out, "on_time_seconds_total", "", t->on_time_s * NS_PER_SEC);
 	head(out, "uncovered_seconds_total", "counter",
@@ -165,8 +161,8 @@ static void process_labels(FILE *out, const char *name, const struct series_entr
 	(void)fputs("} ", out);
 }
 
-static void print_process_counter(const struct series *series, const struct summary *summary,
-				  const char *name, const char *help, size_t offset, FILE *out)
+static void print_process_counter(const struct series *series, const char *name,
+				  const char *help, size_t offset, FILE *out)
 {
 	struct summary_counts value;
 
@@ -176,7 +172,7 @@ static void print_process_counter(const struct series *series, const struct summ
 		process_labels(out, name, &series->entry[i]);
 		(void)fprintf(out, "%" PRIu64 "\n", *(uint64_t *)((char *)&value + offset));
 	}
-	value = series_other(series, summary);
+	value = series->other;
 	process_labels(out, name, NULL);
 	(void)fprintf(out, "%" PRIu64 "\n", *(uint64_t *)((char *)&value + offset));
 }
@@ -261,12 +257,12 @@ int summary_prometheus(const struct summary *summary, int dir_fd, bool remember,
 			return r;
 	}
 	print_info(out);
-	print_totals(summary, out);
-	print_hours(summary, out);
-	print_process_counter(&series, summary, "process_crashes_total",
+	print_totals(summary, &series.ever, out);
+	print_hours(summary, &series.ever, out);
+	print_process_counter(&series, "process_crashes_total",
 			      "Crashes by process; the rest is \"other\".",
 			      offsetof(struct summary_counts, crashes), out);
-	print_process_counter(&series, summary, "process_folded_crashes_total",
+	print_process_counter(&series, "process_folded_crashes_total",
 			      "Folded crashes by process; the rest is \"other\".",
 			      offsetof(struct summary_counts, folded), out);
 	print_loops(&series, summary, out);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,39 @@ static void read_entries(struct series *series, const json_t *entries)
 	}
 }
 
+/* A tally is so many counts of 64 bits; their order is that of the file. */
+#define TALLY_COUNTS (sizeof(struct summary_tally) / sizeof(uint64_t))
+_Static_assert(TALLY_COUNTS * sizeof(uint64_t) == sizeof(struct summary_tally) &&
+		       TALLY_COUNTS == 12,
+	       "a count more in a tally is a count more at the end of `ever`");
+
+static json_t *tally_json(const struct summary_tally *tally)
+{
+	uint64_t count[TALLY_COUNTS];
+	json_t *array = json_array();
+
+	memcpy(count, tally, sizeof(count));
+	for (size_t i = 0; i < TALLY_COUNTS; i++)
+		(void)json_array_append_new(array, json_integer((json_int_t)count[i]));
+	return array;
+}
+
+static void read_tally(struct summary_tally *tally, const json_t *array)
+{
+	uint64_t count[TALLY_COUNTS];
+
+	for (size_t i = 0; i < TALLY_COUNTS; i++)
+		count[i] = item(array, i);
+	memcpy(tally, count, sizeof(count));
+}
+
+static uint64_t machine_of(const json_t *json)
+{
+	const char *text = json_string_value(json_object_get(json, "machine"));
+
+	return text ? strtoull(text, NULL, 16) : 0;
+}
+
 int series_read(struct series *series, int dir_fd)
 {
 	_cleanup_close_ int fd = -1;
@@ -76,6 +110,9 @@ int series_read(struct series *series, int dir_fd)
 	if (json) {
 		series->fresh = false;
 		series->retired = counts_of(json_object_get(json, "retired"));
+		series->machine = machine_of(json);
+		series->other = counts_of(json_object_get(json, "other"));
+		read_tally(&series->ever, json_object_get(json, "ever"));
 		read_entries(series, json_object_get(json, "series"));
 	}
 	json_decref(json);
@@ -85,6 +122,7 @@ int series_read(struct series *series, int dir_fd)
 static json_t *series_json(const struct series *series)
 {
 	json_t *entries = json_array();
+	char machine[20];
 
 	for (size_t i = 0; i < series->n; i++) {
 		const struct series_entry *e = &series->entry[i];
@@ -95,8 +133,11 @@ static json_t *series_json(const struct series *series)
 					   (json_int_t)e->first_ms, "base", counts_json(&e->base),
 					   "last", counts_json(&e->last)));
 	}
-	return json_pack("{s:o, s:o}", "retired", counts_json(&series->retired), "series",
-			 entries);
+	(void)snprintf(machine, sizeof(machine), "%016" PRIx64, series->machine);
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "machine", machine, "ever",
+			 tally_json(&series->ever), "other", counts_json(&series->other),
+			 "retired", counts_json(&series->retired),
+			 "series", entries);
 }
 
 int series_write(const struct series *series, int dir_fd)
@@ -167,6 +208,17 @@ static void raise(struct summary_counts *last, const struct summary_counts *now)
 								   last->kept_weight;
 }
 
+static void raise_tally(struct summary_tally *last, const struct summary_tally *now)
+{
+	uint64_t most[TALLY_COUNTS], count[TALLY_COUNTS];
+
+	memcpy(most, last, sizeof(most));
+	memcpy(count, now, sizeof(count));
+	for (size_t i = 0; i < TALLY_COUNTS; i++)
+		most[i] = count[i] > most[i] ? count[i] : most[i];
+	memcpy(last, most, sizeof(most));
+}
+
 static void end_those_gone(struct series *series)
 {
 	size_t kept = 0;
@@ -205,10 +257,26 @@ static void begin(struct series *series, const struct summary_process *p)
 		e->base = p->ever;
 }
 
+static struct summary_counts without_series(const struct series *series)
+{
+	struct summary_counts other = { series->ever.crashes, series->ever.folded,
+					series->ever.kept, series->ever.kept_weight };
+
+	for (size_t i = 0; i < series->n; i++)
+		other = less(other, series_value(&series->entry[i]));
+	return less(other, series->retired);
+}
+
 void series_update(struct series *series, const struct summary *summary)
 {
 	const struct summary_process *p;
+	struct summary_counts other;
 
+	/* Another state's numbers say nothing of this one's. A file of old has no machine. */
+	if (series->machine && series->machine != summary->machine)
+		*series = (struct series){ .fresh = true };
+	series->machine = summary->machine;
+	raise_tally(&series->ever, &summary->ever);
 	for (size_t i = 0; i < series->n; i++)
 		series->entry[i].gone = true;
 	for (size_t i = 0; i < summary->processes; i++) {
@@ -222,14 +290,6 @@ void series_update(struct series *series, const struct summary *summary)
 	end_those_gone(series);
 	while (series->n < SERIES_MAX && (p = next(series, summary)))
 		begin(series, p);
-}
-
-struct summary_counts series_other(const struct series *series, const struct summary *summary)
-{
-	struct summary_counts other = { summary->ever.crashes, summary->ever.folded,
-					summary->ever.kept, summary->ever.kept_weight };
-
-	for (size_t i = 0; i < series->n; i++)
-		other = less(other, series_value(&series->entry[i]));
-	return less(other, series->retired);
+	other = without_series(series);
+	raise(&series->other, &other);
 }
