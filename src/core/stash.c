@@ -192,7 +192,7 @@ static int copy_run(struct stash *stash, const struct memory *memory, uint64_t s
 {
 	while (start < end) {
 		size_t n = end - start < COPY_BYTES ? end - start : COPY_BYTES;
-		uint64_t unreadable_bytes = 0;
+		_Atomic uint64_t unreadable_bytes = 0;
 		int r;
 
 		r = memory_read(memory, start, buffer, n, &unreadable_bytes);
