@@ -29,6 +29,7 @@
 
 #define SAVED_DIR "/run"
 #define SAVED_FILE "corefold.saved"
+#define SAVED_TEMP ".corefold.saved.tmp" /* whole or not at all */
 #define LOCK_FILE "corefold.lock"
 
 struct settings {
@@ -60,12 +61,15 @@ static int save_settings(const struct settings *settings)
 
 	if (dir_fd < 0)
 		return -errno;
-	r = dir_open_file(dir_fd, SAVED_FILE, O_WRONLY | O_CREAT | O_TRUNC, &fd);
+	r = dir_open_file(dir_fd, SAVED_TEMP, O_WRONLY | O_CREAT | O_TRUNC, &fd);
 	if (r != 0)
 		return r;
 	n = snprintf(text, sizeof(text), "%s\n%s\n%s\n", settings->pattern,
 		     settings->pipe_limit, settings->suid_dumpable);
-	return dir_write_all(fd, text, (size_t)n);
+	r = dir_write_all(fd, text, (size_t)n);
+	if (r == 0 && renameat(dir_fd, SAVED_TEMP, dir_fd, SAVED_FILE) < 0)
+		r = -errno;
+	return r;
 }
 
 static int split_saved(char *text, struct settings *settings)
@@ -210,6 +214,23 @@ static int check_arguments(struct cmd *cmd)
 	return cmd_read_config(cmd);
 }
 
+/*
+ * Another handler took the pattern while we were enabled: the pattern to remember is its
+ * own, but what else it left as we had set it was somebody's before us.
+ */
+static int remember(const struct settings *before)
+{
+	struct settings earlier, now = *before;
+
+	if (load_settings(&earlier) == 0) {
+		if (strcmp(now.pipe_limit, SETTINGS_PIPE_LIMIT) == 0)
+			memcpy(now.pipe_limit, earlier.pipe_limit, sizeof(now.pipe_limit));
+		if (strcmp(now.suid_dumpable, SETTINGS_SUID_DUMPABLE) == 0)
+			memcpy(now.suid_dumpable, earlier.suid_dumpable, sizeof(now.suid_dumpable));
+	}
+	return save_settings(&now);
+}
+
 /* ---- one at a time ---- */
 
 /* Two at once would remember one another's settings. Held until the process ends. */
@@ -286,7 +307,7 @@ static int enable_run(struct cmd *cmd)
 		return cmd_failed(cmd, "cannot read the kernel's settings: %s", strerror(-r));
 	/* Enabled already: what was there before the first time stays what was there. */
 	if (!pattern_is_ours(before.pattern)) {
-		r = save_settings(&before);
+		r = remember(&before);
 		if (r != 0)
 			return cmd_failed(cmd, SAVED_DIR "/" SAVED_FILE ": %s", dir_strerror(r));
 	}

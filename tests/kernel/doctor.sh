@@ -117,7 +117,18 @@ echo '|/bin/true %P' >"$PATTERN"
 matches 'who gets no more dumps is named' "$(cf enable)" '^another program gets no more core dumps'
 cf disable >/dev/null
 is "the other's pattern is back" "$(cat "$PATTERN")" '|/bin/true %P'
+
+# Somebody takes the pattern alone while we are enabled, as apport does at every boot.
 head -n 1 <<<"$before" >"$PATTERN"
+echo 3 >"$LIMIT"
+enable
+echo '|/bin/true %P' >"$PATTERN"
+enable
+cf disable >/dev/null
+is 'their pattern comes back, with the limit from before us' "$(cat "$PATTERN" "$LIMIT")" \
+	$'|/bin/true %P\n3'
+head -n 1 <<<"$before" >"$PATTERN"
+sed -n 2p <<<"$before" >"$LIMIT"
 
 # Killed at any of its writes, the next enable and disable still know what was there.
 if command -v strace >/dev/null; then

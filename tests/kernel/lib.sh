@@ -47,7 +47,7 @@ restore_settings() {
 		cat "$base/settings.$i" >"$file" || echo "cannot put back $file" >&2
 		i=$((i + 1))
 	done
-	rm -f "$SAVED_FILE"
+	rm -f "$SAVED_FILE" /run/corefold.lock
 	[ ! -e "$base/undo" ] || sh "$base/undo"
 	[ ! -e "$base/settings.saved" ] || cp -p "$base/settings.saved" "$SAVED_FILE"
 }

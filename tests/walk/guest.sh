@@ -55,7 +55,7 @@ until_true() {
 end() {
 	[ $# -eq 0 ] || failed "$*"
 	journalctl -b -p warning -q --no-pager | tail -n 15
-	printf 'walked %s\n' "$(cat phase 2>/dev/null || echo 1)"
+	[ "$(cat phase 2>/dev/null)" != 4 ] || echo 'walked to the end'
 	sync
 	systemctl --no-block poweroff
 	exit
@@ -205,14 +205,53 @@ alone() {
 	is 'purged, plain files are back' "$(cat "$PATTERN")" core
 }
 
+# Like apport: a service that puts itself behind the pattern late in every boot.
+late_rival() {
+	cat >/etc/systemd/system/apport.service <<-UNIT
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/sh -c 'echo "|/usr/share/apport/apport %%p" >$PATTERN'
+		[Install]
+		WantedBy=multi-user.target
+	UNIT
+	systemctl daemon-reload
+	systemctl enable --now apport.service 2>/dev/null
+	matches 'another late handler is there' "$(cat "$PATTERN")" apport
+	echo 'corefold corefold/replace boolean true' | debconf-set-selections
+	dpkg -i /walk/first.deb >said 2>&1 || end "cannot install: $(cat said)"
+	holds 'installed with the answer given before, it takes over' ours
+	echo 3 >phase
+	sync
+	systemctl --no-block reboot
+	exit
+}
+
+# ---- the third ----
+
+late_boot() {
+	holds 'the pattern is ours after a boot with a late handler' ours
+	is 'the late one was started' "$(active apport.service)" active
+	matches 'and remembered' "$(cat /run/corefold.saved)" apport
+	is 'with the limit from before us' "$(sed -n 2p /run/corefold.saved)" 0
+	matches 'doctor knows of it' "$(corefold doctor)" '^ok +rivals +apport.service: corefold takes over'
+	dpkg -P corefold >said 2>&1
+	matches 'removed, it is back' "$(cat "$PATTERN")" apport
+}
+
 case $(cat phase 2>/dev/null) in
 '') first_boot ;;
 2)
-	echo 3 >phase
+	echo 2b >phase
 	reboot
 	upgrade
 	remove
 	alone
+	late_rival
+	;;
+3)
+	echo 4 >phase
+	late_boot
 	end
 	;;
 *) end 'the machine was started once more than it should' ;;

@@ -22,7 +22,8 @@ mkdir -p "$root/walk" "$root/etc/systemd/system/multi-user.target.wants"
 cat >"$root/etc/systemd/system/walk.service" <<UNIT
 [Unit]
 Description=The walk
-After=cron.service corefold.service corefold-late.service systemd-user-sessions.service
+After=cron.service corefold.service corefold-late.service apport.service
+After=systemd-user-sessions.service
 
 [Service]
 Type=exec

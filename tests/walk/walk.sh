@@ -128,5 +128,5 @@ make_root "$name"
 fill_disk
 run_chroot "$name"
 run_machine "$name"
-grep -q '^walked ' "$work/said" || die 'the walk did not come to its end'
+grep -q '^walked to the end' "$work/said" || die 'the walk did not come to its end'
 ! grep -q '^not ok' "$work/said" "$work/said.chroot"
