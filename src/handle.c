@@ -34,6 +34,7 @@
 #include "policy/cgroup.h"
 #include "policy/units.h"
 #include "quota.h"
+#include "reported.h"
 #include "settle.h"
 #include "take.h"
 
@@ -122,8 +123,12 @@ static void identify(struct crash *crash)
 		identify_by_core(crash);
 		return;
 	}
-	name_of_process(victim->cmdline, strnlen(victim->cmdline, victim->cmdline_bytes),
-			victim->executable, victim->comm, crash->record.process);
+	crash->reported = !crash->replayed && reported_is(victim);
+	if (crash->reported) /* as `report` itself does it */
+		name_clean(victim->cmdline, strlen(victim->cmdline), crash->record.process);
+	else
+		name_of_process(victim->cmdline, strnlen(victim->cmdline, victim->cmdline_bytes),
+				victim->executable, victim->comm, crash->record.process);
 }
 
 /* ---- 2. the decision ---- */
@@ -205,6 +210,16 @@ static json_t *argv_of(const struct victim *victim)
 	return argv;
 }
 
+static void describe_program(struct crash *crash)
+{
+	const struct victim *v = &crash->victim;
+
+	record_set(&crash->record, "executable", escaped(v->executable, strlen(v->executable)));
+	record_set(&crash->record, "comm", escaped(v->comm, strlen(v->comm)));
+	if (crash->config->record_argv)
+		record_set(&crash->record, "argv", argv_of(v));
+}
+
 static void describe_victim(struct crash *crash)
 {
 	const struct victim *victim = &crash->victim;
@@ -216,11 +231,8 @@ static void describe_victim(struct crash *crash)
 		record_set(record, "identity_reason", json_string(victim->unverified_because));
 		return;
 	}
-	record_set(record, "executable",
-		   escaped(victim->executable, strlen(victim->executable)));
-	record_set(record, "comm", escaped(victim->comm, strlen(victim->comm)));
-	if (crash->config->record_argv)
-		record_set(record, "argv", argv_of(victim));
+	if (!crash->reported)
+		describe_program(crash);
 	cgroup_path(victim->cgroup, path);
 	cgroup_unit(path, unit);
 	cgroup_container(path, container);
@@ -335,7 +347,7 @@ static bool is_novel(struct crash *crash)
 	struct clock_reading now;
 	uint64_t hash;
 
-	if (!crash->ticket.may_be_novel || read_head(crash) != 0)
+	if (!crash->ticket.may_be_novel || crash->reported || read_head(crash) != 0)
 		return false;
 	hash = analyse_hash(crash);
 	if (hash == 0 || ledger_knows_hash(&crash->ticket, hash))
@@ -418,6 +430,17 @@ int handle_keep(struct crash *crash)
 	return r;
 }
 
+/* There is nothing to capture: the child that died has only brought the news. */
+static int keep_report(struct crash *crash)
+{
+	reported_take(crash);
+	verify(crash);
+	describe(crash);
+	source_release(&crash->source);
+	return after_settling(crash,
+			      settle_record(crash->ledger, &crash->ticket, &crash->record));
+}
+
 /* A trial that keeps learns what a real keep would, or its folds would all look new. */
 static void learn(struct crash *crash)
 {
@@ -475,6 +498,8 @@ int handle_crash(struct crash *crash)
 		learn(crash);
 		return settle_commit(crash->ledger, &crash->ticket);
 	}
+	if (crash->reported)
+		return keep_report(crash);
 	if (!crash->replayed)
 		handover_exec(crash);
 	return handle_keep(crash);

@@ -25,6 +25,7 @@ struct crash {
 	struct source source;
 	bool replayed; /* from a saved core, dated by request.time_ns */
 	bool count_only; /* we are still root: decide and count, parse and store nothing */
+	bool reported; /* nobody crashed: a child of `report`, see reported.h */
 	bool decide_only; /* a trial: decide, count as kept what would be kept, store nothing */
 	int oom_score_fd; /* -1: not open */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "reported.h"
 
 static int print_overview(FILE *out)
 {
@@ -24,6 +25,10 @@ static bool goes_by(const struct command *command, const char *name)
 
 int main(int argc, char **argv)
 {
+	if (argc == REPORTED_WORDS && strcmp(argv[REPORTED_MARK], REPORTED_WORD) == 0) {
+		reported_die();
+		return CMD_FAILED;
+	}
 	if (argc < 2) {
 		(void)print_overview(stderr);
 		return CMD_USAGE;
