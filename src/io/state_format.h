@@ -60,7 +60,8 @@ struct state_shares {
 #define SLOTS_PER_PAGE (PAGE / sizeof(struct state_slot))
 #define SLOT_AT(index) \
 	(SLOTS_AT + (index) / SLOTS_PER_PAGE * PAGE + (index) % SLOTS_PER_PAGE * sizeof(struct state_slot))
-#define COUNTERS_AT (SLOTS_AT + (STATE_SLOTS + SLOTS_PER_PAGE - 1) / SLOTS_PER_PAGE * PAGE)
+#define SLOTS_BYTES ((STATE_SLOTS + SLOTS_PER_PAGE - 1) / SLOTS_PER_PAGE * PAGE)
+#define COUNTERS_AT (SLOTS_AT + SLOTS_BYTES)
 #define SHARES_AT (COUNTERS_AT + PAGES(sizeof(struct state_counters) * STATE_SLOTS))
 #define CLAIMS_AT (SHARES_AT + PAGES(sizeof(struct state_shares) * STATE_SLOTS))
 #define STATE_BYTES (CLAIMS_AT + PAGES(sizeof(struct state_counters) * STATE_INFLIGHT))

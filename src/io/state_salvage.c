@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "io/cleanup.h"
 #include "io/dir.h"
@@ -30,23 +31,42 @@ static bool read_header(int fd, struct state_header *header)
 	       header->complete && clock_possible(&header->clock);
 }
 
+/* As much of the slots as there is; what is not stays zero, which is no good slot. */
+static void read_slots(int fd, char *bytes)
+{
+	size_t used = 0;
+
+	while (used < SLOTS_BYTES) {
+		ssize_t n = pread(fd, bytes + used, SLOTS_BYTES - used, (off_t)(SLOTS_AT + used));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		used += (size_t)n;
+	}
+}
+
 int state_salvage(int dir_fd, struct state_salvage *ret_salvage)
 {
 	struct state_salvage salvage = { 0 };
 	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *bytes = NULL;
 
 	*ret_salvage = salvage;
 	if (dir_open_file(dir_fd, SET_ASIDE, O_RDONLY, &fd) != 0 ||
 	    !read_header(fd, &salvage.header))
 		return 0;
-	salvage.slot = calloc(STATE_SLOTS, sizeof(*salvage.slot));
+	bytes = calloc(1, SLOTS_BYTES);
+	salvage.slot = bytes ? calloc(STATE_SLOTS, sizeof(*salvage.slot)) : NULL;
 	if (!salvage.slot)
 		return -ENOMEM;
+	read_slots(fd, bytes);
 	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
 		struct state_slot *slot = &salvage.slot[salvage.slots];
 
-		if (state_read_at(fd, slot, sizeof(*slot), state_slot_at(i)) == 0 &&
-		    can_be_of(slot, &salvage.header))
+		memcpy(slot, bytes + (SLOT_AT(i) - SLOTS_AT), sizeof(*slot));
+		if (can_be_of(slot, &salvage.header))
 			salvage.slots++;
 	}
 	*ret_salvage = salvage;
