@@ -39,6 +39,7 @@ dumped() { awk '{ n += $1 } END { print n + 0 }' "$base"/dumped.*; }
 
 new_state '[Throttle]' CrashLoopLimit=2 ReportEvery=5 NovelPerProcess=1 \
 	'[Capture]' Kind=full MaxCaptures=$captures Buffer=${buffer_mib}M '[Store]' MaxCount=40
+cf tick >/dev/null # the kernel log is read from here on
 floods=()
 exec {probe}> >("$base/victim-probe" "$base" >"$base/probe")
 probe_pid=$!
@@ -66,6 +67,7 @@ is 'each process has its share' "$(status '[.processes[]
 	| select(.process | startswith("flood")).crashes] | unique | map(tostring) | join(" ")')" \
 	$((each / 10))
 holds 'the ledger adds up' ledger_holds
+cf tick >/dev/null
 is 'unseen is what it was: nothing' "$(status .unseen)" 0
 is 'somebody else is kept, and the storm has not pushed out the core' "$(cf list --json |
 	jq -c '[.[] | select(.process == "innocent") | [.uid, .weight, .capture != "none"]]')" \

@@ -10,7 +10,7 @@ inject=${INJECT:?the program that disturbs system calls}
 kernel_setup
 cp "$inject" "$base/inject" || die 'no inject'
 
-points=10
+points=6
 [ "${COREFOLD_TEST_ALL:-no}" != yes ] || points=100
 
 # The kernel starts this one. A chain of handlers would never end, so it ends at 20.
