@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 #include "cmd/choose.h"
+#include "cmd/times.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -169,10 +170,10 @@ int choice_option(const struct cmd *cmd, struct choice *choice, int letter)
 
 	switch (letter) {
 	case 'S':
-		r = cmd_parse_time(optarg, now_s, &choice->since_ns);
+		r = times_parse(optarg, now_s, &choice->since_ns);
 		break;
 	case 'U':
-		r = cmd_parse_time(optarg, now_s, &choice->until_ns);
+		r = times_parse(optarg, now_s, &choice->until_ns);
 		break;
 	case 'p':
 		choice->process = optarg;

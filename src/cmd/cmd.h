@@ -122,6 +122,3 @@ int cmd_flush(const struct cmd *cmd);
 /* "2026-11-21 10:04:00" in local time; with --utc "2026-11-21 10:04:00Z". */
 #define CMD_TIME_SIZE 32
 const char *cmd_format_time(int64_t seconds, char out[static CMD_TIME_SIZE]);
-
-/* A point in time from a person: "@SECONDS", "YYYY-MM-DD[ HH:MM[:SS]]", "-2h", "now", "today", "yesterday". */
-int cmd_parse_time(const char *text, int64_t now_s, int64_t *ret_ns);

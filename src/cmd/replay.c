@@ -19,6 +19,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/resign.h"
+#include "cmd/times.h"
 #include "cmd/why.h"
 #include "core/corefile.h"
 #include "handle.h"
@@ -238,7 +239,7 @@ static int read_arguments(struct cmd *cmd, struct replay *replay)
 			replay->import = true;
 		else if (letter == LETTER_RESIGN)
 			replay->resign = true;
-		else if (letter == LETTER_AT && cmd_parse_time(optarg, now_s, &at_ns) < 0)
+		else if (letter == LETTER_AT && times_parse(optarg, now_s, &at_ns) < 0)
 			return cmd_bad_value(cmd, letter, -EINVAL);
 		else if (letter == LETTER_AT)
 			have_at = true;

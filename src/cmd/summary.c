@@ -11,6 +11,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/output.h"
+#include "cmd/times.h"
 #include "io/cleanup.h"
 #include "io/store.h"
 #include "policy/units.h"
@@ -62,9 +63,9 @@ static int take_option(struct request_options *o, int letter)
 
 	switch (letter) {
 	case 'S':
-		return cmd_parse_time(optarg, now_s, &o->window.since_ns);
+		return times_parse(optarg, now_s, &o->window.since_ns);
 	case 'U':
-		return cmd_parse_time(optarg, now_s, &o->window.until_ns);
+		return times_parse(optarg, now_s, &o->window.until_ns);
 	case 'o':
 		o->output = optarg;
 		return 0;

@@ -18,20 +18,42 @@ struct unit {
 	uint64_t scale;
 };
 
+/* The words of systemd.time(7), where a month and a year are the mean ones. */
+#define DAY_NS (86400 * NS_PER_SEC)
+#define MONTH_NS (2629800 * NS_PER_SEC)
+#define YEAR_NS (31557600 * NS_PER_SEC)
+
 static const struct unit time_units[] = {
 	{ "ns", 1 },
+	{ "nsec", 1 },
 	{ "us", 1000 },
+	{ "usec", 1000 },
 	{ "ms", 1000000 },
+	{ "msec", 1000000 },
 	{ "s", NS_PER_SEC },
 	{ "sec", NS_PER_SEC },
+	{ "second", NS_PER_SEC },
+	{ "seconds", NS_PER_SEC },
 	{ "", NS_PER_SEC },
 	{ "m", 60 * NS_PER_SEC },
 	{ "min", 60 * NS_PER_SEC },
+	{ "minute", 60 * NS_PER_SEC },
+	{ "minutes", 60 * NS_PER_SEC },
 	{ "h", 3600 * NS_PER_SEC },
+	{ "hr", 3600 * NS_PER_SEC },
+	{ "hour", 3600 * NS_PER_SEC },
 	{ "hours", 3600 * NS_PER_SEC },
-	{ "d", 86400 * NS_PER_SEC },
-	{ "days", 86400 * NS_PER_SEC },
-	{ "w", 7 * 86400 * NS_PER_SEC },
+	{ "d", DAY_NS },
+	{ "day", DAY_NS },
+	{ "days", DAY_NS },
+	{ "w", 7 * DAY_NS },
+	{ "week", 7 * DAY_NS },
+	{ "weeks", 7 * DAY_NS },
+	{ "month", MONTH_NS },
+	{ "months", MONTH_NS },
+	{ "y", YEAR_NS },
+	{ "year", YEAR_NS },
+	{ "years", YEAR_NS },
 };
 
 static const struct unit byte_units[] = {
