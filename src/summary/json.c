@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The schema is in corefold-formats(5): keys are added, never changed. */
+/*
+ * The schema is data/summary.schema.json and corefold-formats(5): keys are added, never
+ * changed. What does change them raises the version.
+ */
+
+#define SCHEMA_VERSION 1
 
 #include <string.h>
 
@@ -163,6 +168,7 @@ json_t *summary_json(const struct summary *summary)
 		(void)json_array_append_new(processes,
 					    process_json(&summary->process[i],
 							 summary_covered_ns(summary)));
+	set_count(json, "version", SCHEMA_VERSION);
 	set(json, "time", json_integer(summary->now_ns / NS_PER_SEC));
 	set(json, "since", bound_json(summary->window.since_ns));
 	set(json, "until", bound_json(summary->window.until_ns));
