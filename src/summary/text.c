@@ -220,8 +220,8 @@ static void print_crashfree(const struct summary_tally *w, double rolling, doubl
 	(void)fprintf(out, "%9" PRIu64 " %6.1f %% crash-free, slots: fixed hours without a crash\n",
 		      w->crashfree_slots, slots);
 	if (rolling - slots >= 10)
-		(void)fputs("          (rolling starts anew at each crash, so it flatters crashes "
-			    "over 1 h apart)\n",
+		(void)fputs("          (rolling starts anew at each crash; flatters crashes over "
+			    "1 h apart)\n",
 			    out);
 }
 
@@ -243,6 +243,9 @@ static void print_hours(const struct summary *summary, FILE *out)
 			      units_format_span(w->uncovered_s * NS_PER_SEC, uncovered));
 	if (summary->stops_known && w->unclean > 0)
 		(void)fprintf(out, "%9" PRIu64 "          unclean shutdowns\n", w->unclean);
+	if (!summary->stops_known && w->boots > 1)
+		(void)fputs("        ?          unclean shutdowns: nothing runs 'tick --stopping'\n",
+			    out);
 }
 
 /* ---- around it ---- */

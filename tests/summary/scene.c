@@ -125,6 +125,18 @@ static void forty(struct sim *sim)
 	sim_land(sim);
 }
 
+/* Nearly all rolling hours are crash-free, and nearly no slots. */
+static void metronome(struct sim *sim)
+{
+	begin(sim, 8);
+	for (int i = 0; i < 120; i++) {
+		sim_pass(sim, 61 * SIM_MINUTE);
+		crash(sim, "metronome", 33, 11, "beat");
+		sim_tick(sim, false);
+	}
+	sim_land(sim);
+}
+
 /* Counts that need their room, over years. */
 static void large(struct sim *sim)
 {
@@ -145,6 +157,7 @@ static const struct {
 } scenes[] = {
 	{ "just-begun", just_begun }, { "no-crash", no_crash }, { "one-process", one_process },
 	{ "forty", forty },	      { "large", large },
+	{ "metronome", metronome },
 };
 
 int main(int argc, char **argv)
