@@ -84,7 +84,7 @@ static void take_signature(struct crash *crash, const json_t *answer)
 	struct record *record = &crash->record;
 
 	sign_answer(answer, NULL, &signature);
-	record_set(record, "signature", json_string(signature.shown));
+	record_set(record, "signature", sign_text(signature.shown));
 	record_set(record, "signatures", sign_to_json(&signature));
 	crash->ticket.signature = strtoull(signature.exact, NULL, 16) ?: 1;
 }

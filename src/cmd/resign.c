@@ -158,7 +158,7 @@ static void sign_frames(json_t *record)
 
 	sign_answer(answer, NULL, &signature);
 	json_decref(answer);
-	(void)json_object_set_new(record, "signature", json_string(signature.shown));
+	(void)json_object_set_new(record, "signature", sign_text(signature.shown));
 	(void)json_object_set_new(record, "signatures", sign_to_json(&signature));
 }
 

@@ -117,18 +117,29 @@ void sign_answer(const json_t *answer, const char *executable,
 		ret_signature);
 }
 
+json_t *sign_text(const char *text)
+{
+	json_t *string = json_string(text);
+	_cleanup_free_ char *copy = string ? NULL : strdup(text);
+
+	for (char *p = copy; p && *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	return string || !copy ? string : json_string(copy);
+}
+
 json_t *sign_to_json(const struct signature *signature)
 {
 	json_t *object =
-		json_pack("{s:s, s:s, s:s, s:s, s:s}", "exact", signature->exact,
-			  "exact_text", signature->exact_text, "shown", signature->shown,
-			  "confidence", signature->low ? "low" : "high", "class",
+		json_pack("{s:s, s:o, s:o, s:s, s:s}", "exact", signature->exact,
+			  "exact_text", sign_text(signature->exact_text), "shown",
+			  sign_text(signature->shown), "confidence", signature->low ? "low" : "high", "class",
 			  signature->sent ? "sent" : "crash");
 
 	if (object && signature->loose[0]) {
 		(void)json_object_set_new(object, "loose", json_string(signature->loose));
 		(void)json_object_set_new(object, "loose_text",
-					  json_string(signature->loose_text));
+					  sign_text(signature->loose_text));
 	}
 	return object;
 }

@@ -15,6 +15,7 @@ static void sign(const json_t *answer, const char *executable)
 	sign_answer(answer, executable, &signature);
 	json = sign_to_json(&signature);
 	must_hold(json && json_is_string(json_object_get(json, "exact")));
+	must_hold(!signature.loose[0] || json_is_string(json_object_get(json, "loose_text")));
 	json_decref(json);
 }
 
