@@ -55,6 +55,11 @@ rows() {
 		2|takes no arguments: 'x'|summary x
 		2|takes no arguments: 'x'|status x
 		2|takes no arguments: 'x'|tick x
+		1|only root may change core_pattern|enable
+		1|only root may change core_pattern|disable
+		2|takes no arguments: 'x'|enable x
+		2|takes no arguments: 'x'|disable x
+		2|takes no arguments: 'x'|doctor x
 		2|--older-than: 'old' is not a span of time|prune --older-than=old
 		2|--larger-than: 'big' is not a size|prune --larger-than big
 		2|--larger-than: '0' is out of range|prune --larger-than 0
