@@ -20,6 +20,7 @@
 
 #include "analyse.h"
 #include "core/corefile.h"
+#include "core/record.h"
 #include "io/clock.h"
 #include "io/store.h"
 #include "unwind/sign.h"
@@ -28,7 +29,7 @@ struct resign {
 	struct cmd *cmd;
 	struct ledger *ledger;
 	json_t *renamed; /* old exact key: new one */
-	size_t records, changed, unwound, without_core, without_frames, failed;
+	size_t records, changed, unwound, without_core, without_frames, later, failed;
 };
 
 void resign_progress(size_t done, size_t all)
@@ -223,9 +224,14 @@ static void resign_record(struct resign *resign, const char *id)
 		(void)cmd_failed(resign->cmd, "record %s cannot be read", id);
 		return;
 	}
+	resign->records++;
+	if (record_is_later(record)) {
+		resign->later++;
+		json_decref(record);
+		return;
+	}
 	before = json_deep_copy(record);
 	has_core = store_has(resign->ledger->store_fd, id, STORE_CORE_SUFFIX) == 1;
-	resign->records++;
 	resign->without_core += !has_core;
 	sign_again(resign, id, record, has_core);
 	if (!json_equal(before, record) && replace(resign, id, record)) {
@@ -249,7 +255,8 @@ static void rename_kinds(struct resign *resign, const char *id)
 
 	if (store_read_record(resign->ledger->store_fd, id, &record) < 0)
 		return; /* told before */
-	json_array_foreach(json_object_get(record, "stands_for"), i, kind) {
+	json_array_foreach(record_is_later(record) ? NULL : json_object_get(record, "stands_for"), i,
+			   kind) {
 		json_t *key = json_object_get(resign->renamed, text_of(kind, "signature"));
 
 		if (key)
@@ -265,20 +272,21 @@ static int tell(const struct resign *resign)
 {
 	if (resign->cmd->json) {
 		json_t *json = json_pack(
-			"{s:I, s:I, s:I, s:I, s:I, s:I}", "records", (json_int_t)resign->records,
+			"{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "records", (json_int_t)resign->records,
 			"changed", (json_int_t)resign->changed, "unwound",
 			(json_int_t)resign->unwound, "without_core",
 			(json_int_t)resign->without_core, "without_frames",
-			(json_int_t)resign->without_frames, "failed", (json_int_t)resign->failed);
+			(json_int_t)resign->without_frames, "later",
+			(json_int_t)resign->later, "failed", (json_int_t)resign->failed);
 		int status = cmd_print_json(resign->cmd, json);
 
 		json_decref(json);
 		return status;
 	}
 	(void)printf("%zu records: %zu changed, %zu with more frames than before; %zu have no "
-		     "core, %zu no frames to sign, %zu failed\n",
+		     "core, %zu no frames to sign, %zu are of a later corefold, %zu failed\n",
 		     resign->records, resign->changed, resign->unwound, resign->without_core,
-		     resign->without_frames, resign->failed);
+		     resign->without_frames, resign->later, resign->failed);
 	return cmd_flush(resign->cmd);
 }
 

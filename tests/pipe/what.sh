@@ -87,7 +87,8 @@ matches 'and info says so' "$(cf info)" '9 of unknown signature$'
 
 new_state
 cf replay --import --at @1700000000 "$a" --at @1700000001 "$b" --at @1700000002 "$a" >/dev/null 2>&1
-ids() { cf list --json | jq -r ".[$1].id"; }
+mapfile -t ids < <(cf list --json | jq -r '.[].id')
+ids() { echo "${ids[$1]}"; }
 # spoil FILTER ID: a record as another build would have written it.
 spoil() {
 	local file=$state/cores/$2.json
@@ -118,6 +119,10 @@ rm "$state/cores/$(ids 1).core.gz"
 spoil '.threads[0].frames |= .[0:1] | .signature = null' "$(ids 1)"
 is 'one frame is signed as one frame' "$(again)" '3 1 0 3 1 0'
 is '... with low confidence' "$(jq -r .signatures.confidence "$state/cores/$(ids 1).json")" low
+spoil '.version = 2 | .signature = "theirs"' "$(ids 1)"
+is 'what a later corefold wrote is left alone' "$(again) $(jq -r .signature "$state/cores/$(ids 1).json")" \
+	'3 0 0 2 1 0 theirs'
+spoil '.version = 1 | .signature = null' "$(ids 1)"
 echo garbage >"$state/cores/$(ids 2).json"
 try 1 1 'a record that cannot be read is a failure' replay -C "$conf" --resign
 is 'and the others are done' "${out%%:*}" '2 records'

@@ -403,6 +403,54 @@ START_TEST(folds_are_read_from_the_damaged_file)
 }
 END_TEST
 
+/* Nothing tells of it any more, and yet its handler is about to store its record. */
+START_TEST(an_id_after_a_rebuild_is_none_that_is_under_way)
+{
+	int dir_fd = unit_dir();
+	struct ledger handler = open_ledger(dir_fd), other = open_ledger(dir_fd);
+	struct ledger_ticket under_way, ticket;
+
+	crash_and_keep(&handler, 1, "p", 0);
+	under_way = crash(&handler, 1, "p", 1);
+	ck_assert_int_eq(unlinkat(dir_fd, "counters", 0), 0);
+	damage(dir_fd);
+	ticket = crash(&other, 1, "p", 1);
+	ck_assert_str_ne(ticket.id, under_way.id);
+	put_record(&handler, &under_way);
+	put_record(&other, &ticket); /* fails if it is there */
+	ledger_done(&handler);
+	ledger_done(&other);
+}
+END_TEST
+
+/* ---- novelty while a crash is being kept ---- */
+
+START_TEST(a_new_bug_is_seen_while_another_is_being_kept)
+{
+	struct ledger ledger = open_ledger(unit_dir());
+	const struct clock_reading now = now_at(1);
+	struct ledger_ticket kept = { 0 }, ticket;
+
+	for (int i = 0; i < 5; i++) { /* K K F F K */
+		kept = crash(&ledger, 1, "p", 1);
+		if (i < 4 && kept.decision != THROTTLE_FOLD)
+			ck_assert_int_eq(ledger_commit(&ledger, &kept, &now), 0);
+	}
+	ck_assert_int_eq(kept.decision, THROTTLE_KEEP);
+	ticket = crash(&ledger, 1, "p", 1);
+	ck_assert_msg(!ticket.may_be_novel, "it may be the bug that is being kept");
+	ck_assert_int_eq(ledger_learn_hash(&ledger, &kept, 11, &now), 0);
+	ticket = crash(&ledger, 1, "p", 1);
+	ck_assert(ticket.may_be_novel);
+	ck_assert_msg(ledger_knows_hash(&ticket, 11), "the one that is being kept is known");
+	ck_assert(!ledger_knows_hash(&ticket, 12));
+	ck_assert_int_eq(ledger_probe(&ledger, &ticket, 12, &now), 0);
+	ck_assert_int_eq(ledger_admit(&ledger, &ticket, 0x12, &now), 0);
+	ck_assert_int_eq(ticket.decision, THROTTLE_NOVEL);
+	ledger_done(&ledger);
+}
+END_TEST
+
 /* ---- power cuts ---- */
 
 /* The files as they were on disk when the power failed. */
@@ -494,6 +542,7 @@ int main(void)
 	Suite *suite = suite_create("ledger");
 	TCase *events = unit_case(suite, "events");
 	TCase *rebuild = unit_case(suite, "rebuild");
+	TCase *novelty = unit_case(suite, "novelty");
 	TCase *power = unit_case(suite, "power");
 
 	tcase_add_test(events, an_event_without_a_free_entry_waits);
@@ -502,6 +551,8 @@ int main(void)
 	tcase_add_test(rebuild, a_keep_whose_end_no_line_tells_counts_once);
 	tcase_add_test(rebuild, a_record_whose_event_is_still_to_be_merged_counts_once);
 	tcase_add_test(rebuild, events_that_were_merged_are_not_merged_by_a_rebuild);
+	tcase_add_test(rebuild, an_id_after_a_rebuild_is_none_that_is_under_way);
+	tcase_add_test(novelty, a_new_bug_is_seen_while_another_is_being_kept);
 	tcase_add_loop_test(rebuild, windows_outlive_damage_elsewhere, 0, ROWS(damages));
 	tcase_add_test(rebuild, a_rebuild_that_is_killed_can_be_done_again);
 	tcase_add_test(rebuild, folds_are_read_from_the_damaged_file);
