@@ -10,6 +10,8 @@ TEST_PACKAGES=(check g++ gdb jq clang libclang-rt-14-dev mandoc groff-base shell
 	python3 xz-utils e2fsprogs xfsprogs strace curl procps zsh fish tidy)
 # Of scripts/test --all: large, and some of them start a service when they are installed.
 ALL_PACKAGES=(chromium fonts-dejavu-core prometheus prometheus-node-exporter systemd)
+# Languages whose crashes are unwound, too, by scripts/test --all; without one its cases are missing.
+LANGUAGE_PACKAGES=(golang-go rustc nodejs)
 # What scripts/package needs on top.
 PACKAGE_PACKAGES=(dpkg-dev lintian jq)
 # What the walk on a virtual machine needs on top of that; only for scripts/test --all.
