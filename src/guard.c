@@ -17,6 +17,7 @@
 
 #include "handle.h"
 #include "io/clock.h"
+#include "io/compat.h"
 #include "policy/units.h"
 #include "take.h"
 

@@ -18,6 +18,7 @@
 
 #include "io/cleanup.h"
 #include "io/clock.h"
+#include "io/compat.h"
 #include "io/dir.h"
 #include "io/log.h"
 #include "io/process.h"

@@ -13,6 +13,7 @@
 
 #include "hook.h"
 #include "io/cleanup.h"
+#include "io/compat.h"
 #include "io/dir.h"
 #include "io/log.h"
 #include "policy/units.h"

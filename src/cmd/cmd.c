@@ -189,7 +189,8 @@ static const char *typed(const struct cmd *cmd, int letter, char out[static 64])
 /* getopt has found something that is no option, or lacks its argument, or has one too many. */
 static int wrong_option(struct cmd *cmd, int what)
 {
-	const char *word = cmd->argv[optind - 1];
+	/* musl steps over the argument that is not there */
+	const char *word = cmd->argv[(optind > cmd->argc ? cmd->argc : optind) - 1];
 	char name[64];
 
 	if (!opterr) /* the caller tells it in another place */

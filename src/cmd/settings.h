@@ -3,6 +3,8 @@
 
 /* What enable and disable set, and doctor looks at. */
 
+#include <sys/types.h>
+
 #include "cmd/cmd.h"
 
 #define SETTINGS_USER "corefold"

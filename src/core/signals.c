@@ -8,6 +8,20 @@
 
 #include "io/cleanup.h"
 
+#ifndef HAVE_SIGABBREV_NP /* musl */
+static const char *sigabbrev_np(int signal)
+{
+	static const char *const names[] = {
+		NULL,	"HUP",	"INT",	"QUIT",	 "ILL",	 "TRAP", "ABRT", "BUS",
+		"FPE",	"KILL", "USR1", "SEGV",	 "USR2", "PIPE", "ALRM", "TERM",
+		"STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+		"XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "POLL", "PWR", "SYS",
+	};
+
+	return signal > 0 && (size_t)signal < ARRAY_SIZE(names) ? names[signal] : NULL;
+}
+#endif
+
 void signals_name(int signal, char text[static SIGNALS_NAME_SIZE])
 {
 	const char *name = signal > 0 ? sigabbrev_np(signal) : NULL;

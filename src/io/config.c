@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "io/cleanup.h"
+#include "io/compat.h"
 #include "io/dir.h"
 #include "io/fulls.h"
 #include "policy/units.h"

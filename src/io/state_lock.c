@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "io/cleanup.h"
+#include "io/compat.h"
 #include "io/dir.h"
 #include "io/state_format.h"
 

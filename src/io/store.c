@@ -5,11 +5,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "io/cleanup.h"
+#include "io/compat.h"
 #include "io/dir.h"
 
 #define RECORD_MAX_BYTES (4 << 20)

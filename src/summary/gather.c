@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "core/record.h"
+#include "core/signals.h"
 #include "io/sysctl.h"
 #include "policy/units.h"
 #include "summary/history.h"
@@ -237,12 +238,8 @@ const char *summary_format_time(int64_t ns, char out[static SUMMARY_TIME_SIZE])
 
 const char *summary_format_signal(int signal, char out[static SUMMARY_SIGNAL_SIZE])
 {
-	const char *name = signal ? sigabbrev_np(signal) : NULL;
-
-	if (name)
-		(void)snprintf(out, SUMMARY_SIGNAL_SIZE, "SIG%s", name);
-	else if (signal)
-		(void)snprintf(out, SUMMARY_SIGNAL_SIZE, "signal %d", signal);
+	if (signal > 0)
+		signals_name(signal, out);
 	else
 		(void)snprintf(out, SUMMARY_SIGNAL_SIZE, "-");
 	return out;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/signals.h"
 #include "ledger/ledger.h"
 #include "policy/rate.h"
 #include "summary/known.h"
@@ -149,7 +150,7 @@ double summary_percent(uint64_t part, uint64_t whole); /* of nothing: -1 */
 #define SUMMARY_TIME_SIZE 32
 const char *summary_format_time(int64_t ns, char out[static SUMMARY_TIME_SIZE]);
 /* SIGSEGV; "-" for none. */
-#define SUMMARY_SIGNAL_SIZE 16
+#define SUMMARY_SIGNAL_SIZE SIGNALS_NAME_SIZE
 const char *summary_format_signal(int signal, char out[static SUMMARY_SIGNAL_SIZE]);
 
 json_t *summary_json(const struct summary *summary);

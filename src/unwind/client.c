@@ -16,6 +16,7 @@
 
 #include "io/cleanup.h"
 #include "io/clock.h"
+#include "io/compat.h"
 #include "io/dir.h"
 #include "unwind/protocol.h"
 

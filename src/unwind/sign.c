@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/signals.h"
 #include "io/cleanup.h"
 
 static uint64_t number(const json_t *object, const char *key)
@@ -30,10 +31,13 @@ static int signal_number(const char *name)
 {
 	static const int fault[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 
-	for (size_t i = 0; name && strncmp(name, "SIG", 3) == 0 && i < ARRAY_SIZE(fault);
-	     i++)
-		if (strcmp(name + 3, sigabbrev_np(fault[i])) == 0)
+	char text[SIGNALS_NAME_SIZE];
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(fault); i++) {
+		signals_name(fault[i], text);
+		if (strcmp(name, text) == 0)
 			return fault[i];
+	}
 	return 0;
 }
 

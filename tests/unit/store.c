@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include "io/compat.h"
 #include "io/store.h"
 
 #include <dirent.h>
