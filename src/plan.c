@@ -16,6 +16,11 @@
 
 /* Slowest plausible compression by one thread, bytes in a millisecond. */
 #define PACK_RATE 100000u
+/*
+ * Very many threads or mappings make a head of megabytes, which is parsed, laid out and
+ * written anew; that comes out of the buffer.
+ */
+#define HEAD_COPIES 3u
 /* Of the memory that is left: the crash may have come of having none. */
 #define AVAILABLE_SHARE 4
 
@@ -38,9 +43,14 @@ void plan_buffer(struct take *take)
 {
 	uint64_t share = meminfo_available() / AVAILABLE_SHARE;
 
+	uint64_t bookkeeping = take->crash->head_bytes * HEAD_COPIES;
+
 	take->buffer_bytes = take->crash->config->buffer_bytes;
 	if (take->buffer_bytes > share)
 		take->buffer_bytes = share;
+	if (bookkeeping > take->buffer_bytes * 3 / 4)
+		bookkeeping = take->buffer_bytes * 3 / 4;
+	take->buffer_bytes -= bookkeeping;
 }
 
 static int lay_out_full(struct take *take)
