@@ -10,21 +10,6 @@ TWICE=${TWICE:?the program that captures twice}
 cp "$TWICE" "$base/twice"
 memory=$base/victim-memory
 
-# in_every_way WORD...: crashes victim-memory, leaves mem.gz, threads.gz, pipe.gz in $ways.
-ways=$base/ways
-in_every_way() {
-	local i
-	rm -rf "$ways"
-	mkdir "$ways"
-	set_pattern "|$base/twice take $ways %P %e"
-	crash "$memory" "$@"
-	for ((i = 0; i < 600; i++)); do
-		grep -q '^done' "$ways/log" 2>/dev/null && break
-		sleep 0.1
-	done
-	grep -q '^done 0$' "$ways/log"
-}
-
 same_memory() { "$base/twice" compare "$1" "$2" >/dev/null; }
 
 # ---- address by address ----
@@ -54,7 +39,7 @@ else
 fi
 for kind in "${kinds[@]}"; do
 	# shellcheck disable=SC2086 # an argument may follow
-	holds "$kind: is captured in every way" in_every_way $kind
+	holds "$kind: is captured in every way" in_every_way "$memory" $kind
 	if [ "$kind" = swapped ]; then
 		swapped=$(sed -n 's/^VmSwap:[[:space:]]*\([0-9]*\) kB/\1/p' "$ways/status")
 		holds 'swapped: and pages were swapped out' test "${swapped:-0}" -gt 1024
@@ -83,7 +68,7 @@ if command -v gdb >/dev/null; then
 			grep -v -e '^warning: ' -e '^\[New LWP' -e '^$'
 	}
 	for kind in threads alternate; do
-		in_every_way "$kind"
+		in_every_way "$memory" "$kind"
 		for file in threads pipe; do zcat "$ways/$file.gz" >"$base/$file.core"; done
 		say "$base/pipe.core" -ex 'thread apply all bt 12' -ex 'info sharedlibrary' \
 			>"$base/pipe.txt"
@@ -151,7 +136,7 @@ is 'longer than MaxHold: the threads, whole' \
 
 limit=$(cat /proc/sys/vm/max_map_count)
 if [ "$limit" -lt 150000 ] && echo 150000 >/proc/sys/vm/max_map_count 2>/dev/null; then
-	in_every_way mappings 70000
+	in_every_way "$memory" mappings 70000
 	same=$?
 	echo "$limit" >/proc/sys/vm/max_map_count
 	is '70,000 mappings are captured in every way' "$same" 0

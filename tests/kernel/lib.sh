@@ -182,6 +182,21 @@ handlers_running() {
 	return 1
 }
 
+# in_every_way COMMAND...: of one crash, mem.gz, threads.gz and pipe.gz in $ways.
+in_every_way() {
+	local i
+	ways=$base/ways
+	rm -rf "$ways"
+	mkdir "$ways"
+	set_pattern "|$base/twice take $ways %P"
+	(cd "$ways" && exec "$base/victim-crasher" "$@")
+	for ((i = 0; i < 600; i++)); do
+		grep -q '^done' "$ways/log" 2>/dev/null && break
+		sleep 0.1
+	done
+	grep -q '^done 0$' "$ways/log"
+}
+
 # A victim is gone before its handler has done.
 settle() {
 	local i

@@ -3,15 +3,17 @@
 /*
  * Captures one held process several times over, so that the ways can be compared:
  *
- *     |twice take DIRECTORY %P %e as core_pattern: mem.gz (from its memory), threads.gz,
- *                                 and pipe.gz (the kernel's own dump), of the same moment;
- *                                 other programs that crash meanwhile are none of its business
+ *     |twice take DIRECTORY %P    as core_pattern: mem.gz (from its memory), threads.gz,
+ *                                 and pipe.gz (the kernel's own dump), of the same moment.
+ *                                 Programs that crash in another directory meanwhile are
+ *                                 none of its business.
  *     twice compare A B           every address that A has in its file reads the same in B
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +136,17 @@ static void copy_status(const struct held *h, pid_t pid)
 		(void)fprintf(h->log, "cannot copy status\n");
 }
 
+static bool is_in(const char *pid, const char *directory)
+{
+	char path[64], cwd[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.20s/cwd", pid);
+	n = readlink(path, cwd, sizeof(cwd) - 1);
+	cwd[n > 0 ? n : 0] = '\0';
+	return strcmp(cwd, directory) == 0;
+}
+
 static int take_all(const char *directory, pid_t pid)
 {
 	struct held h = { .victim = VICTIM_NULL,
@@ -224,8 +237,8 @@ static int compare(const char *path_a, const char *path_b)
 
 int main(int argc, char **argv)
 {
-	if (argc == 5 && strcmp(argv[1], "take") == 0) {
-		if (strcmp(argv[4], "victim-memory") != 0)
+	if (argc == 4 && strcmp(argv[1], "take") == 0) {
+		if (!is_in(argv[3], argv[2]))
 			return 0;
 		(void)process_repair_stdio();
 		return take_all(argv[2], (pid_t)atoi(argv[3]));
