@@ -65,4 +65,17 @@ is 'the other user has lost nothing' "$(of_quiet)" "$before"
 is 'the state is full' "$(status '.processes | length')" 1024
 holds 'the ledger adds up' ledger_holds
 
+
+# ---- more cores than may stay ----
+
+new_state '[Store]' 'MaxCount=20'
+crash -u 30002 -n quiet "$base/victim-abort"
+crash -t 40 -j 4 -u 30001 -N made-up- "$base/victim-abort"
+settle
+cf tick
+is 'the number of cores is bounded' \
+	"$(find "$state/cores" -name '*.core.gz' | wc -l | awk '{ print ($1 <= 20) }')" 1
+is 'the only core of the other user stays' \
+	"$(cf list --json | jq -r '.[] | select(.uid == 30002).capture')" full
+holds 'the ledger adds up' ledger_holds
 finish
