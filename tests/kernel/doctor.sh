@@ -4,6 +4,7 @@
 # doctor, enable and disable where they matter: on the kernel's own settings. Each setting is
 # made wrong in turn, and doctor must say so; enable must mend it.
 
+# shellcheck disable=SC2154 # lib.sh sets base, conf, state and owner
 # shellcheck source=tests/kernel/lib.sh
 . "$(dirname "$0")/lib.sh"
 
