@@ -13,15 +13,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "analyse.h"
 #include "core/corefile.h"
-#include "core/signals.h"
+#include "describe.h"
 #include "guard.h"
 #include "handover.h"
 #include "hook.h"
@@ -31,7 +29,6 @@
 #include "io/store.h"
 #include "logs.h"
 #include "loops.h"
-#include "policy/cgroup.h"
 #include "policy/units.h"
 #include "quota.h"
 #include "reported.h"
@@ -40,8 +37,6 @@
 
 /* Hooks of other keeps that this one runs, at most; the next keep or tick goes on. */
 #define HOOKS_MS (600 * 1000)
-#define ARGV_MAX 64
-#define THREADS_MAX 1024
 
 /* ---- 1. identity ---- */
 
@@ -49,19 +44,6 @@
 static size_t first_word(const char *text)
 {
 	return strcspn(text, " ");
-}
-
-/* The file that holds the entry point is the executable. */
-static const char *executable_of_core(const struct elfcore *core)
-{
-	uint64_t entry;
-
-	if (!elfcore_auxv(core, AT_ENTRY, &entry))
-		return NULL;
-	for (size_t i = 0; i < core->mappings; i++)
-		if (entry >= core->mapping[i].start && entry < core->mapping[i].end)
-			return core->mapping[i].path;
-	return NULL;
 }
 
 /* Time for the kernel to write the head, however small MaxHold is. */
@@ -98,7 +80,7 @@ static void identify_by_core(struct crash *crash)
 		name_of_process(NULL, 0, NULL, NULL, crash->record.process);
 		return;
 	}
-	name_of_process(core->psargs, first_word(core->psargs), executable_of_core(core),
+	name_of_process(core->psargs, first_word(core->psargs), describe_executable_of(core),
 			core->comm, crash->record.process);
 }
 
@@ -188,144 +170,6 @@ static int give_back(struct crash *crash)
 
 /* ---- 3. what is known of it ---- */
 
-static json_t *escaped(const char *text, size_t n)
-{
-	char out[2048];
-
-	(void)name_escape(text, n, out, sizeof(out));
-	return json_string(out);
-}
-
-static json_t *argv_of(const struct victim *victim)
-{
-	json_t *argv = json_array();
-	size_t at = 0;
-
-	while (at < victim->cmdline_bytes && json_array_size(argv) < ARGV_MAX) {
-		size_t n = strnlen(victim->cmdline + at, victim->cmdline_bytes - at);
-
-		(void)json_array_append_new(argv, escaped(victim->cmdline + at, n));
-		at += n + 1;
-	}
-	return argv;
-}
-
-static void describe_program(struct crash *crash)
-{
-	const struct victim *v = &crash->victim;
-
-	record_set(&crash->record, "executable", escaped(v->executable, strlen(v->executable)));
-	record_set(&crash->record, "comm", escaped(v->comm, strlen(v->comm)));
-	if (crash->config->record_argv)
-		record_set(&crash->record, "argv", argv_of(v));
-}
-
-static void describe_victim(struct crash *crash)
-{
-	const struct victim *victim = &crash->victim;
-	struct record *record = &crash->record;
-	char path[CGROUP_NAME_SIZE], unit[CGROUP_NAME_SIZE], container[CGROUP_NAME_SIZE];
-
-	record->identity_verified = victim->verified;
-	if (!victim->verified) {
-		record_set(record, "identity_reason", json_string(victim->unverified_because));
-		return;
-	}
-	if (!crash->reported)
-		describe_program(crash);
-	cgroup_path(victim->cgroup, path);
-	cgroup_unit(path, unit);
-	cgroup_container(path, container);
-	record_set(record, "cgroup", escaped(path, strlen(path)));
-	if (unit[0])
-		record_set(record, "unit", escaped(unit, strlen(unit)));
-	if (container[0])
-		record_set(record, "container_id", json_string(container));
-}
-
-/* Without an unwinder: which threads there were. */
-static json_t *threads_of(const struct elfcore *core)
-{
-	json_t *threads = json_array();
-
-	for (size_t i = 0; i < core->threads && i < THREADS_MAX; i++)
-		(void)json_array_append_new(threads,
-					    json_pack("{s:I, s:[]}", "tid",
-						      (json_int_t)core->thread[i].tid,
-						      "frames"));
-	return threads;
-}
-
-static void describe_core(struct crash *crash)
-{
-	const struct elfcore *core = &crash->core;
-	struct record *record = &crash->record;
-	const char *executable = executable_of_core(core);
-	const char *code_name = signals_code_name(core->signal, core->si_code);
-	char address[24];
-
-	if (core->threads > 0 && record->tid == 0)
-		record->tid = core->thread[0].tid;
-	record_set(record, "si_code", json_integer(core->si_code));
-	if (code_name)
-		record_set(record, "si_code_name", json_string(code_name));
-	/* SI_KERNEL comes with an address of 0, which is none: nobody read the null page. */
-	if (signals_has_address(core->signal, core->si_code) && core->si_code != SI_KERNEL) {
-		(void)snprintf(address, sizeof(address), "0x%" PRIx64, core->fault_address);
-		record_set(record, "fault_address", json_string(address));
-	}
-	if (core->sender_pid)
-		record_set(record, "sender_pid", json_integer(core->sender_pid));
-	record_set(record, "thread_count", json_integer((json_int_t)core->threads));
-	if (!json_object_get(record->details, "threads")) /* until they are unwound */
-		record_set(record, "threads", threads_of(core));
-	if (!crash->victim.verified && executable)
-		record_set(record, "executable", escaped(executable, strlen(executable)));
-	if (!crash->victim.verified && core->has_prpsinfo)
-		record_set(record, "comm", escaped(core->comm, strlen(core->comm)));
-}
-
-static void describe_machine(struct record *record, const struct ledger *ledger)
-{
-	struct utsname uts;
-	char boot_id[2 * CLOCK_BOOT_ID_BYTES + 1];
-
-	if (uname(&uts) == 0) {
-		record_set(record, "kernel", json_string(uts.release));
-		record_set(record, "machine", json_string(uts.machine));
-	}
-	for (int i = 0; i < CLOCK_BOOT_ID_BYTES; i++)
-		(void)snprintf(boot_id + 2 * i, 3, "%02x", ledger->now.boot_id[i]);
-	record_set(record, "boot_id", json_string(boot_id));
-}
-
-static void describe(struct crash *crash)
-{
-	struct record *record = &crash->record;
-	const struct ledger_ticket *ticket = &crash->ticket;
-
-	(void)snprintf(record->id, sizeof(record->id), "%s", ticket->id);
-	record->time_ns = crash->request.time_ns ? crash->request.time_ns :
-						  crash->ledger->now.wall_ns;
-	record->on_time_ns = ticket->on_time_ns;
-	record->pid = crash->request.pid;
-	record->tid = crash->request.tid;
-	record->uid = crash->request.uid;
-	record->gid = crash->request.gid;
-	record->signal = crash->request.signal;
-	record->dumpable = crash->request.dumpable;
-	record->rlimit_core = crash->request.rlimit_core;
-	record->decision = ticket->decision == THROTTLE_NOVEL ? RECORD_NOVEL : RECORD_KEEP;
-	record->decision_reason = ticket->reason;
-	record->weight = ticket->weight;
-	describe_victim(crash);
-	if (crash->core_parsed)
-		describe_core(crash);
-	describe_machine(record, crash->ledger);
-}
-
-/* ---- 4. the record ---- */
-
 /* All that /proc can prove, and the dump's word on it. */
 static void verify(struct crash *crash)
 {
@@ -335,7 +179,7 @@ static void verify(struct crash *crash)
 					  crash->core.auxv_bytes);
 }
 
-/* ---- 5. a crash loop's new bug ---- */
+/* ---- 4. a crash loop's new bug ---- */
 
 /*
  * Cheapest first: a known hash folds without another lock or process. Only what may be
@@ -412,7 +256,7 @@ int handle_keep(struct crash *crash)
 	limit_hold(crash);
 	head = read_head(crash);
 	verify(crash);
-	describe(crash);
+	describe_crash(crash);
 	if (head != 0)
 		record_set(&crash->record, "dump_error", json_string(head_problem(head)));
 	if (crash->ticket.hash == 0 && clock_read(&now) == 0)
@@ -435,7 +279,7 @@ static int keep_report(struct crash *crash)
 {
 	reported_take(crash);
 	verify(crash);
-	describe(crash);
+	describe_crash(crash);
 	source_release(&crash->source);
 	return after_settling(crash,
 			      settle_record(crash->ledger, &crash->ticket, &crash->record));

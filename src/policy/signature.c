@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/mask.h"
 #include "policy/runtime.h"
 
 #define BUILD_ID_CHARS 16
 #define PERIOD_MAX 4
 #define TOKEN 384
 #define VIA 64
-#define MESSAGE 200
 /* An overflow shows its cycle many times; a short recursion at the top is no such thing. */
 #define OVERFLOW_REPEATS 4
 #define OVERFLOW_START_MAX 64
@@ -311,45 +311,6 @@ static void choose_overflow(struct view *v)
 		choose(v, behind);
 }
 
-/* ---- rule 8: what abort() was told ---- */
-
-static bool is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-/* Length of the number that begins here, 0 for none: 0x..., an address, or digits. */
-static size_t number_length(const char *text)
-{
-	size_t n = 0, digits = 0;
-
-	if (text[0] == '0' && text[1] == 'x' && is_hex(text[2])) {
-		for (n = 2; is_hex(text[n]); n++)
-			;
-		return n;
-	}
-	while (is_hex(text[n]))
-		digits += text[n] >= '0' && text[n] <= '9', n++;
-	if (n >= 8 && digits > 0)
-		return n;
-	for (n = 0; text[n] >= '0' && text[n] <= '9'; n++)
-		;
-	return n;
-}
-
-static void mask_message(const char *text, char out[static MESSAGE])
-{
-	size_t used = 0;
-
-	while (*text != '\0' && used + 1 < MESSAGE) {
-		size_t n = number_length(text);
-
-		out[used++] = n > 0 ? '#' : (*text == '|' ? '/' : *text);
-		text += n > 0 ? n : 1;
-	}
-	out[used] = '\0';
-}
-
 /* ---- the keys ---- */
 
 __attribute__((format(printf, 3, 4))) static void add(char *text, size_t size,
@@ -388,12 +349,12 @@ static void begin_text(const struct view *v, bool sent, char text[static SIGNATU
 
 static void end_text(const struct view *v, char text[static SIGNATURE_TEXT])
 {
-	char message[MESSAGE];
+	char message[MASK_SIZE];
 
 	if (v->crash->signal != SIGABRT || !v->crash->abort_message ||
 	    v->signal_name != v->crash->signal_name)
 		return;
-	mask_message(v->crash->abort_message, message);
+	mask_numbers(v->crash->abort_message, message);
 	add(text, SIGNATURE_TEXT, "|%s", message);
 }
 
