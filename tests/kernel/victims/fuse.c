@@ -148,6 +148,7 @@ static void serve(int fd)
 
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)setsid();
+	(void)alarm(600); /* not for ever where the test is killed */
 	for (int i = 0; i < 3; i++)
 		(void)close(i);
 	for (;;) {
