@@ -65,8 +65,13 @@ make_root() {
 	[ -n "$(mirror)" ] || skip 'apt on this machine knows no Debian 12'
 	mkdir -p "$cache"
 	rm -rf "$root.new"
-	debootstrap --variant=minbase --include="$PACKAGES" bookworm "$root.new" "$(mirror)" \
-		>"$work/debootstrap" 2>&1 ||
+	# systemd-coredump sets core_pattern when it is installed, be it in a folder.
+	(
+		# shellcheck source=scripts/lib.sh
+		. "$here/../../scripts/lib.sh"
+		take_kernel
+		debootstrap --variant=minbase --include="$PACKAGES" bookworm "$root.new" "$(mirror)"
+	) >"$work/debootstrap" 2>&1 ||
 		{ tail -n 20 "$work/debootstrap"; die 'cannot make a Debian root'; }
 	"$here/prepare.sh" "$root.new" || die 'cannot prepare the Debian root'
 	mv "$root.new" "$root"
