@@ -243,6 +243,7 @@ static void print_signal(const json_t *json, const struct record *record)
 {
 	const char *code = text_of(json, "si_code_name"), *at = text_of(json, "fault_address");
 	const char *what = text_of(json, "points_at");
+	const json_t *sender = json_object_get(json, "sender_pid");
 
 	if (!record->signal)
 		return;
@@ -253,9 +254,10 @@ static void print_signal(const json_t *json, const struct record *record)
 		(void)printf(" (%s)", what);
 	if (json_is_true(json_object_get(json, "stack_overflow")))
 		(void)printf(", the stack overflowed");
-	if (json_is_integer(json_object_get(json, "sender_pid")))
-		(void)printf(", sent by pid %" JSON_INTEGER_FORMAT,
-			     json_integer_value(json_object_get(json, "sender_pid")));
+	if (json_is_integer(sender) && json_integer_value(sender) == record->pid)
+		(void)printf(", sent by itself");
+	else if (json_is_integer(sender))
+		(void)printf(", sent by pid %" JSON_INTEGER_FORMAT, json_integer_value(sender));
 	(void)printf("\n");
 }
 
