@@ -74,7 +74,9 @@ void logs_kept(const struct crash *crash)
 		  capture_kind_name(record->capture),
 		  units_format_bytes(record->stored_bytes, stored),
 		  record->complete || record->capture == CAPTURE_NONE ? "" : " (incomplete)",
-		  crash->victim.verified || crash->replayed ? "" : ", identity unverified");
+		  crash->victim.verified || crash->replayed || crash->reported ?
+			  "" :
+			  ", identity unverified");
 }
 
 void logs_folded(const struct crash *crash)

@@ -12,8 +12,12 @@
 
 #include "cmd/cmd.h"
 #include "io/clock.h"
+#include "io/log.h"
 #include "policy/units.h"
+#include "handle.h"
 #include "hook.h"
+#include "logs.h"
+#include "loops.h"
 #include "reported.h"
 #include "settle.h"
 
@@ -51,54 +55,73 @@ static int take_option(struct report *report, int letter)
 	}
 }
 
-static int store(struct cmd *cmd, struct ledger *ledger, const struct report *report,
-		 const struct ledger_ticket *ticket)
+static void fill(struct crash *crash, const struct report *report, int64_t wall_ns)
 {
-	struct record record = RECORD_NULL;
+	const struct ledger_ticket *ticket = &crash->ticket;
+	struct record *record = &crash->record;
 	char reason[1024];
+
+	crash->reported = true;
+	crash->request.pid = crash->request.tid = (int64_t)report->pid;
+	crash->request.uid = (uint32_t)report->uid;
+	crash->request.signal = (int)report->signal;
+	(void)snprintf(record->id, sizeof(record->id), "%s", ticket->id);
+	(void)snprintf(record->process, sizeof(record->process), "%s", report->process);
+	(void)snprintf(record->capture_reason, sizeof(record->capture_reason), "reported");
+	(void)name_escape(report->reason, strlen(report->reason), reason, sizeof(reason));
+	record->time_ns = wall_ns;
+	record->on_time_ns = ticket->on_time_ns;
+	record->pid = record->tid = crash->request.pid;
+	record->uid = crash->request.uid;
+	record->signal = crash->request.signal;
+	record->decision = RECORD_KEEP;
+	record->decision_reason = ticket->reason;
+	record->weight = ticket->weight;
+	record_set(record, "reported", json_string(reason));
+}
+
+static int store(struct cmd *cmd, const struct crash *crash)
+{
+	const struct ledger *ledger = crash->ledger;
 	int r;
 
-	(void)snprintf(record.id, sizeof(record.id), "%s", ticket->id);
-	(void)snprintf(record.process, sizeof(record.process), "%s", report->process);
-	(void)snprintf(record.capture_reason, sizeof(record.capture_reason), "reported");
-	(void)name_escape(report->reason, strlen(report->reason), reason, sizeof(reason));
-	record.time_ns = ledger->now.wall_ns;
-	record.on_time_ns = ticket->on_time_ns;
-	record.pid = record.tid = (int64_t)report->pid;
-	record.uid = (uint32_t)report->uid;
-	record.signal = (int)report->signal;
-	record.decision = RECORD_KEEP;
-	record.decision_reason = ticket->reason;
-	record.weight = ticket->weight;
-	record_set(&record, "reported", json_string(reason));
-	r = settle_record(ledger, ticket, &record);
-	record_done(&record);
+	r = settle_record(crash->ledger, &crash->ticket, &crash->record);
 	if (r < 0)
 		return cmd_failed(cmd, "counted, but its record cannot be stored: %s",
 				  strerror(-r));
+	logs_kept(crash);
 	/* The reporting program does not wait for hooks: the next keep or tick runs them. */
-	r = hook_queue(ledger->config, ledger->dir_fd, ticket->id);
+	r = hook_queue(crash->config, ledger->dir_fd, crash->record.id);
 	if (r < 0)
-		(void)cmd_failed(cmd, "hooks will not run for %s: %s", ticket->id, strerror(-r));
+		(void)cmd_failed(cmd, "hooks will not run for %s: %s", crash->record.id,
+				 strerror(-r));
 	return CMD_DONE;
 }
 
 static int count(struct cmd *cmd, struct ledger *ledger, const struct report *report)
 {
-	const struct ledger_crash crash = { .uid = (uint32_t)report->uid,
-					    .process = report->process };
-	struct ledger_ticket ticket;
+	const struct ledger_crash question = { .uid = (uint32_t)report->uid,
+					       .process = report->process };
+	struct crash crash = CRASH_NULL;
 	struct clock_reading now;
 	int r;
 
+	crash.config = &cmd->config;
+	crash.ledger = ledger;
 	r = clock_read(&now);
 	if (r == 0)
-		r = ledger_crash(ledger, &crash, &now, &ticket);
+		r = ledger_crash(ledger, &question, &now, &crash.ticket);
 	if (r < 0)
 		return cmd_failed(cmd, "could not be counted: %s", strerror(-r));
-	if (ticket.decision == THROTTLE_FOLD)
-		return CMD_DONE;
-	return store(cmd, ledger, report, &ticket);
+	fill(&crash, report, now.wall_ns);
+	if (crash.ticket.loop_started)
+		loops_begin(&crash);
+	if (crash.ticket.decision == THROTTLE_FOLD)
+		logs_folded(&crash);
+	else
+		r = store(cmd, &crash);
+	record_done(&crash.record);
+	return r;
 }
 
 /* ---- without access to the state ---- */
@@ -176,6 +199,7 @@ static int report_run(struct cmd *cmd)
 	status = cmd_read_config(cmd);
 	if (status == CMD_DONE && is_stranger(cmd))
 		return report_by_kernel(cmd, &report);
+	log_open(false); /* a crash's line is the system's; what fails is told to the caller */
 	if (status == CMD_DONE)
 		status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE)

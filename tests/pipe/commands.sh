@@ -171,6 +171,13 @@ if command -v flock >/dev/null; then
 	is 'nor does handle' $? 0
 	wait
 	is 'and what came meanwhile is counted' "$(cf status --json | jq .crashes)" 23
+	exec 9<"$state/throttle"
+	flock 9
+	now=$(date +%s)
+	cf report held 9<&- 2>/dev/null
+	exec 9<&-
+	is 'a report that finds it locked has the time of the clock' \
+		"$(cf list --json held | jq -c --argjson now "$now" '[.[].time >= $now]')" '[true]'
 fi
 
 # ---- records that somebody changed ----

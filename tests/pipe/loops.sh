@@ -61,6 +61,22 @@ is 'a slow loop is one' "$(jq .slow "$new/loops/$uid-other")" true
 "$COREFOLD" replay -C "$conf" --import "$base"/{core,core,core,core,core} >/dev/null 2>&1
 is 'an import starts none' "$(ls "$new/loops")" "$uid-other"
 
+# ---- what a watchdog reports ----
+
+new_state
+loop_config '[Throttle]' 'AgeOut=1h'
+: >"$base/hooks"
+for ((i = 0; i < 11; i++)); do cf report dog -s 9 -p 4711 2>/dev/null; done
+is 'a loop of reports has its file' "$(ls "$state/loops")" "$uid-dog"
+is '... which says of what' "$(jq -c '[.uid, .process, .pid, .crashes]' "$state/loops/$uid-dog")" \
+	"[$uid,\"dog\",4711,9]"
+cf tick 2>/dev/null
+is 'a tick runs its hook, once' "$(cut -d' ' -f1-3 "$base/hooks")" 'loop-start a there'
+loop_config '[Throttle]' 'AgeOut=1ns'
+cf tick 2>/dev/null
+is 'its end is told, too' "$(sed -n 2p "$base/hooks" | cut -d' ' -f4- | jq -c '[.process, .loop_crashes]')" '["dog",3]'
+is '... and takes the file away' "$(ls "$state/loops")" ''
+
 # ---- what journald gets ----
 
 if command -v python3 >/dev/null && unshare -rm true 2>/dev/null && [ -d /run ]; then
@@ -84,6 +100,9 @@ if command -v python3 >/dev/null && unshare -rm true 2>/dev/null && [ -d /run ];
 		n=0; while [ $n -lt 40 ]; do n=$((n + 1))
 			"$COREFOLD" handle -C "$conf" -P4194000 -I4194000 -u"$uid" -g"$uid" -s6 -t1 -c0 -d1 -F --as-root <"$base/core" 2>&-
 		done
+		n=0; while [ $n -lt 12 ]; do n=$((n + 1))
+			"$COREFOLD" report -C "$conf" dog -p 4711
+		done
 		python3 -c 'import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b"MESSAGE=last\n", "/run/systemd/journal/socket")'
 		wait
 		# A reader that takes nothing must hold nobody up.
@@ -102,14 +121,15 @@ if command -v python3 >/dev/null && unshare -rm true 2>/dev/null && [ -d /run ];
 	loop_config '[Throttle]' 'AgeOut=1h'
 	export base conf uid COREFOLD
 	if timeout 250 unshare -rm bash "$base/inside" 2>"$base/inside.err"; then
-		is 'each kept crash is an entry' "$(grep -c '^MESSAGE_ID=b397ff670be34511aa41b0f8f0e76bfe$' "$base/journal")" 11
+		is 'each kept crash is an entry' "$(grep -c '^MESSAGE_ID=b397ff670be34511aa41b0f8f0e76bfe$' "$base/journal")" 19
 		is 'each has an id' "$(grep -c '^COREFOLD_ID=1970' "$base/journal")" 11
-		is 'weights as decided' "$(grep '^COREFOLD_WEIGHT=' "$base/journal" | sort | uniq -c | xargs)" '8 COREFOLD_WEIGHT=1 3 COREFOLD_WEIGHT=10'
-		is 'the start of the loop, once' "$(grep -c '^MESSAGE_ID=472945882f6b4138b71f6601e8a1d9c5$' "$base/journal")" 1
+		is 'weights as decided' "$(grep '^COREFOLD_WEIGHT=' "$base/journal" | sort | uniq -c | xargs)" '16 COREFOLD_WEIGHT=1 3 COREFOLD_WEIGHT=10'
+		is 'the start of each loop, once' "$(grep -c '^MESSAGE_ID=472945882f6b4138b71f6601e8a1d9c5$' "$base/journal")" 2
 		told=$(grep -c '^MESSAGE_ID=824f375941ab41de926872b6eed05e79$' "$base/journal")
 		left=$(sed -n 's/^MESSAGE=folded.*; \([0-9]*\) folds before it.*/\1/p' "$base/journal" | awk '{ n += $1 } END { print n + 0 }')
-		holds 'folds are told, or counted by the next line' test "$((told + left))" -le 29 -a "$told" -ge 10
-		is 'who it was' "$(grep '^COREFOLD_PROCESS=' "$base/journal" | sort -u)" 'COREFOLD_PROCESS=looper'
+		holds 'folds are told, or counted by the next line' test "$((told + left))" -le 33 -a "$told" -ge 10
+		is 'who it was' "$(grep '^COREFOLD_PROCESS=' "$base/journal" | sort -u | xargs)" 'COREFOLD_PROCESS=dog COREFOLD_PROCESS=looper'
+		is 'a report has its line, too' "$(grep -c '^MESSAGE=kept .*: dog (pid 4711, uid .*none' "$base/journal")" 8
 		is 'a full socket blocks nobody' "$(cat "$base/blocked")" ''
 	else
 		echo '# no journal to be had here:'
