@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/corefile.h"
+#include "core/layout.h"
 #include "core/pagemap.h"
 #include "core/stacktop.h"
 #include "io/cleanup.h"
@@ -25,14 +26,25 @@
 
 /* ---- the cheap guess ---- */
 
+/* As much of it as the core has: the stack may end before. */
+static size_t read_saved_stack(const struct crash *crash, uint64_t address, void *stack)
+{
+	const struct elfcore_segment *s = layout_segment(&crash->core, address);
+	size_t n = STACKTOP_BYTES;
+
+	if (!s || address - s->vaddr >= s->file_bytes)
+		return 0;
+	if (s->file_bytes - (address - s->vaddr) < n)
+		n = (size_t)(s->file_bytes - (address - s->vaddr));
+	return corefile_memory(crash->source.file, address, stack, n) == 0 ? n : 0;
+}
+
 static size_t read_stack(const struct crash *crash, uint64_t address, void *stack)
 {
 	ssize_t n;
 
 	if (crash->source.file)
-		return corefile_memory(crash->source.file, address, stack, STACKTOP_BYTES) == 0 ?
-			       STACKTOP_BYTES :
-			       0;
+		return read_saved_stack(crash, address, stack);
 	n = pagemap_private_bytes(crash->victim.pagemap_fd, address, STACKTOP_BYTES);
 	if (crash->victim.mem_fd < 0 || n == 0)
 		return 0;

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * What the cheap hash wants to know, out of the notes and a few kilobytes of stack. No
+ * What the cheap hash wants to know, out of the notes and some kilobytes of stack. No
  * memory is read here: the caller reads what stacktop_range() names from wherever it can.
  */
 
@@ -12,7 +12,8 @@
 #include "core/elfcore.h"
 #include "policy/cheaphash.h"
 
-#define STACKTOP_BYTES 4096
+/* Beyond the buffers that callees keep there: glibc formats into 8 KiB of stack. */
+#define STACKTOP_BYTES (32 * 1024)
 
 enum {
 	STACKTOP_E_UNKNOWN = 1, /* no thread, or a machine we do not know */

@@ -88,6 +88,9 @@ static int write_shares(const struct state *state, uint32_t slot, const struct s
 	return state_write_at(state->fd, shares, sizeof(*shares), state_shares_at(slot));
 }
 
+/* No signature is this: it stands for several. */
+#define MIXED UINT64_MAX
+
 void state_tally_learn(struct state *state, uint32_t slot, uint32_t place,
 		       const struct state_slot *of, uint64_t signature)
 {
@@ -107,8 +110,10 @@ void state_tally_learn(struct state *state, uint32_t slot, uint32_t place,
 	} else if (signature == 0 || shares.share[place].signature == signature) {
 		return;
 	}
+	/* Two bugs that look alike without unwinding: which of them was folded is not known. */
 	if (signature != 0)
-		shares.share[place].signature = signature;
+		shares.share[place].signature =
+			shares.share[place].signature == 0 ? signature : MIXED;
 	(void)write_shares(state, slot, &shares);
 }
 
@@ -121,6 +126,11 @@ void state_tally_add(struct state *state, uint32_t slot, uint32_t place)
 		return;
 	shares.share[place].taken--;
 	(void)write_shares(state, slot, &shares);
+}
+
+static uint64_t known(const struct state_share *share)
+{
+	return share->signature == MIXED ? 0 : share->signature;
 }
 
 size_t state_tally_claim(struct state *state, uint32_t slot, const struct state_slot *of,
@@ -148,7 +158,7 @@ size_t state_tally_claim(struct state *state, uint32_t slot, const struct state_
 		shares.share[i].taken += count;
 		claimed.counter[i] = counter_make(tag, count);
 		ret_claims[n++] = (struct state_claim){ .hash = of->hash[i],
-							.signature = shares.share[i].signature,
+							.signature = known(&shares.share[i]),
 							.count = count };
 	}
 	if (n == 0 ||

@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Enough to reach the caller of a function that calls abort() or free(). */
-#define CHEAPHASH_ADDRESSES 4
+/* Enough to reach the caller behind a language's machinery of panics, linked in: a dozen. */
+#define CHEAPHASH_ADDRESSES 24
 
 struct cheaphash_place {
 	const char *module; /* file name; NULL: memory of no file */

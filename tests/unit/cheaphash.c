@@ -19,6 +19,9 @@
 #define LIBC 0x200000UL
 #define STACK 0x300000UL
 #define SPAN 0x10000UL
+/* As many of our addresses as are looked at. */
+#define DEEP                                                                             \
+	"a1 a2 a3 a4 a5 a6 a7 a8 a9 aa ab ac ad ae af a11 a12 a13 a14 a15 a16 a17 a18 a19"
 
 struct process {
 	struct elfcore core;
@@ -101,7 +104,9 @@ static const struct {
 	  true },
 	{ "two callers of abort()", "l10 l20 l30 7 a20 a30", "l10 l20 l30 7 a21 a30",
 	  false },
-	{ "as deep as matters", "a10 a1 a2 a3 a4 a5", "a10 a1 a2 a3 a4 a6", true },
+	{ "the caller behind a linked-in runtime", "l10 a1 a2 a3 a4 a5 a6 a7 a8 a9 aa ab ac",
+	  "l10 a1 a2 a3 a4 a5 a6 a7 a8 a9 aa ab ad", false },
+	{ "as deep as matters", "a10 " DEEP " a31", "a10 " DEEP " a32", true },
 	{ "libc or ours", "a10 a1", "l10 a1", false },
 	{ "nowhere is nowhere", "7 a1 a2", "8 a1 a2", true },
 	{ "no stack to read", "a10", "a10", true },
