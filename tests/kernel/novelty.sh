@@ -51,6 +51,16 @@ is 'a kept one tells which bugs it stands for, and how many of each' \
 	'[true,2]'
 holds 'the ledger adds up after that' ledger_holds
 
+# ---- seen from afar they are alike ----
+
+new_state
+crash -t 29 -n worker "$base/victim-behind" request
+settle
+crash -n worker "$base/victim-behind" reply
+settle
+is 'a bug behind a buffer of the C library is new' \
+	"$(list | jq -c '.[-1] | [.decision, .weight]')" '["novel",1]'
+
 # ---- while one is being kept ----
 
 for ((try = 0; try < 5; try++)); do
