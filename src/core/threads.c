@@ -3,6 +3,7 @@
 #include "core/threads.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "core/layout.h"
@@ -17,6 +18,7 @@
 #define PAGE_BYTES 4096u
 /* A stack pointer that has run into a guard: the stack is the mapping above. */
 #define GUARD_MAX (1u << 20)
+#define OVERFLOW_MAX (64u << 20)
 /* Around what a register holds, and before and behind what a word on a stack points to. */
 #define NEAR_REGISTER 512u
 #define NEAR_BEFORE 64u
@@ -107,6 +109,22 @@ static int add_words(struct collect *c, uint64_t start, size_t bytes, bool follo
 	return r == 0 && interrupted != 0 ? add_stack(c, interrupted, false) : r;
 }
 
+/*
+ * A stack that overflowed is taken whole: who began the recursion stands at its other end
+ * and is part of the signature. A recursion packs well.
+ */
+static uint64_t stack_wanted(const struct collect *c, const struct elfcore_segment *s,
+			     uint64_t start, uint64_t bytes)
+{
+	uint64_t fault = c->core->fault_address, most = c->stack_bytes + PAGE_BYTES;
+
+	if (c->core->signal == SIGSEGV && fault < start &&
+	    (fault >= s->vaddr || s->vaddr - fault <= GUARD_MAX) &&
+	    start - s->vaddr <= GUARD_MAX)
+		most = OVERFLOW_MAX;
+	return bytes < most ? bytes : most;
+}
+
 static int add_stack(struct collect *c, uint64_t sp, bool follow)
 {
 	const struct elfcore_segment *s = stack_of(c->core, &sp);
@@ -124,9 +142,9 @@ static int add_stack(struct collect *c, uint64_t sp, bool follow)
 	end = s->vaddr + s->file_bytes;
 	if (start >= end)
 		return 0;
+	r = spans_add(&c->spans, start, stack_wanted(c, s, start, end - start));
 	if (end - start > c->stack_bytes + PAGE_BYTES)
 		end = start + c->stack_bytes + PAGE_BYTES;
-	r = spans_add(&c->spans, start, end - start);
 	if (r == 0)
 		r = memory_read(c->memory, start, c->stack, end - start, &unreadable_bytes);
 	return r == 0 ? add_words(c, start, end - start, follow) : r;

@@ -61,6 +61,15 @@ settle
 is 'a bug behind a buffer of the C library is new' \
 	"$(list | jq -c '.[-1] | [.decision, .weight]')" '["novel",1]'
 
+# ---- one bug, captured in two ways ----
+
+new_state
+crash -t 5 -n worker "$base/victim-overflow"
+settle
+is 'a stack overflow: the first are captured in full, then the threads' \
+	"$(list | jq -c '[.[].capture] | unique')" '["full","threads"]'
+is '... and the signature is one' "$(list | jq '[.[].signature] | unique | length')" 1
+
 # ---- while one is being kept ----
 
 for ((try = 0; try < 5; try++)); do
