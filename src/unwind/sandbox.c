@@ -19,6 +19,32 @@
 #define MEMORY_MAX (1ULL << 30)
 #define NOBODY 65534
 
+/* gcc has a macro, clang before its 21 only a feature. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
+#ifdef __SANITIZE_ADDRESS__
+/*
+ * Started without an environment, and with standard error thrown away. Leaks are looked
+ * for by a thread that traces us, which nobody may; what is found must end us to be heard.
+ */
+const char *__asan_default_options(void);
+const char *__ubsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+const char *__ubsan_default_options(void)
+{
+	return "halt_on_error=1";
+}
+#endif
+
 static int limit(int resource, rlim_t value)
 {
 	const struct rlimit r = { value, value };

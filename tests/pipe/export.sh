@@ -21,8 +21,6 @@ $gdb -nx -batch -ex run -ex "generate-core-file $base/core" "$program" >"$base/g
 cf replay --import "$base/core" >/dev/null 2>&1
 id=$(cf list --json | jq -r '.[0].id')
 build_id=$(readelf -n "$program" | sed -n 's/.*Build ID: //p')
-# A build with sanitizers has an unwinder that names no files; debug.sh tells when it should.
-[ "$(cf info --json | jq '.modules | length')" -gt 0 ] || skip 'the unwinder names no modules here'
 litter() { find "$TMPDIR" -mindepth 1 -maxdepth 1; }
 
 # ---- what is in it ----
