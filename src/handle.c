@@ -226,6 +226,7 @@ static void run_hooks(const struct crash *crash)
 static int after_settling(struct crash *crash, int r)
 {
 	if (r < 0) {
+		crash->store_error = -r;
 		log_error("crash of %s (pid %" PRId64 ") is counted but not kept: cannot store "
 			  "its record: %s",
 			  crash->record.process, crash->request.pid, strerror(-r));

@@ -38,6 +38,7 @@ struct crash {
 	bool core_parsed;
 	struct record record;
 	struct ledger_ticket ticket;
+	int store_error; /* errno: counted, but it has no record */
 	int64_t started_ms; /* CLOCK_MONOTONIC */
 };
 

@@ -119,6 +119,8 @@ static void tell(struct cmd *cmd, struct replay *replay, const struct saved *sav
 		 const struct crash *crash, const struct why *why)
 {
 	const struct ledger_ticket *ticket = &crash->ticket;
+	const char *failed = crash->store_error ? strerror(crash->store_error) : NULL;
+	const char *id = replay->import && !failed ? ticket->id : "";
 	char path[PATH_MAX], weight[UNITS_SIZE] = "";
 	json_t *json;
 
@@ -126,12 +128,12 @@ static void tell(struct cmd *cmd, struct replay *replay, const struct saved *sav
 		(void)snprintf(weight, sizeof(weight), "weight %" PRIu64, ticket->weight);
 	(void)name_escape(saved->path, strlen(saved->path), path, sizeof(path));
 	if (!cmd->json) {
-		(void)printf("%-5s %-11s %-16s uid %-6u %s%s%s%s%s\n",
+		(void)printf("%-5s %-11s %-16s uid %-6u %s%s%s%s%s%s%s\n",
 			     throttle_decision_name(ticket->decision), weight,
 			     ticket->process, ticket->uid, path,
 			     why ? ": " : "", why ? ticket->reason : "",
-			     replay->import && ticket->id[0] ? " as " : "",
-			     replay->import ? ticket->id : "");
+			     *id ? " as " : "", id,
+			     failed ? ": counted, but not stored: " : "", failed ?: "");
 		if (why)
 			why_print(crash->config, why);
 		return;
@@ -140,8 +142,9 @@ static void tell(struct cmd *cmd, struct replay *replay, const struct saved *sav
 			 path, "process", ticket->process, "uid", (json_int_t)ticket->uid, "time",
 			 (json_int_t)(saved->at_ns / NS_PER_SEC), "decision",
 			 throttle_decision_name(ticket->decision), "weight",
-			 (json_int_t)ticket->weight, "reason", ticket->reason, "id",
-			 replay->import ? ticket->id : "");
+			 (json_int_t)ticket->weight, "reason", ticket->reason, "id", id);
+	if (failed)
+		(void)json_object_set_new(json, "error", json_string(failed));
 	if (why)
 		(void)json_object_set_new(json, "why", why_to_json(crash->config, why));
 	(void)json_array_append_new(replay->array, json);
@@ -174,6 +177,8 @@ static int decide(struct cmd *cmd, struct ledger *ledger, struct replay *replay,
 		status = why_find(cmd, &crash, &reasons);
 	if (status == CMD_DONE)
 		tell(cmd, replay, saved, &crash, replay->why ? &reasons : NULL);
+	if (crash.store_error)
+		status = CMD_FAILED;
 	crash_done(&crash);
 	return status;
 }

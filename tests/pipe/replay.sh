@@ -132,3 +132,17 @@ try 2 1 'usage: a time that is none' replay -C "$conf" --at noon "$base/core"
 try 1 1 'an import from the future' replay -C "$conf" --import --at @9000000000 "$base/core"
 is 'is not counted' "$(cf status --json | jq .crashes)" 2
 finish
+
+# ---- a store that takes nothing ----
+
+new_state
+cf replay --import "$base/core" >/dev/null 2>&1
+chmod 0500 "$state/cores"
+cf replay --import --json "$base/core" >"$base/out" 2>"$base/err"
+is 'an import that cannot be stored fails' $? 1
+is '... has no id, and says why' "$(jq -c '.[0] | [.decision, .id, .error]' "$base/out")" \
+	'["keep","","Permission denied"]'
+cf replay --import "$base/core" >"$base/out" 2>"$base/err"
+matches '... also in words' "$(cat "$base/out")" ': counted, but not stored: Permission denied'
+chmod 0700 "$state/cores"
+is '... and there is none' "$(cf list --json | jq length)" 1
