@@ -197,6 +197,29 @@ void choice_take_words(const struct cmd *cmd, struct choice *choice)
 	choice->words = cmd->argc - optind;
 }
 
+int choice_resolve(struct cmd *cmd, struct choice *choice, int store_fd)
+{
+	bool has_last = false;
+	char **ids;
+	size_t n;
+	int r;
+
+	for (int i = 0; i < choice->words; i++) {
+		if (!*choice->word[i])
+			return cmd_usage_error(cmd, "an empty id names nothing");
+		has_last |= strcmp(choice->word[i], "last") == 0;
+	}
+	if (!has_last)
+		return CMD_DONE;
+	r = store_list(store_fd, &ids, &n);
+	if (r < 0)
+		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
+	if (n > 0)
+		(void)snprintf(choice->last, sizeof(choice->last), "%s", ids[n - 1]);
+	store_free_ids(ids, n);
+	return CMD_DONE;
+}
+
 static bool has_filter(const struct choice *choice)
 {
 	return choice->since_ns != INT64_MIN || choice->until_ns != INT64_MAX ||
@@ -208,12 +231,14 @@ bool choice_is_all(const struct choice *choice)
 	return !has_filter(choice) && choice->words == 0;
 }
 
-static bool word_matches(const json_t *record, const char *word)
+static bool word_matches(const struct choice *choice, const json_t *record, const char *word)
 {
 	uint64_t pid;
 
 	if (!*word)
 		return false;
+	if (strcmp(word, "last") == 0)
+		return !choice->last[0] || strcmp(text_of(record, "id"), choice->last) == 0;
 	if (strncmp(text_of(record, "id"), word, strlen(word)) == 0)
 		return true;
 	if (units_parse_number(word, INT32_MAX, &pid) == 0 &&
@@ -225,7 +250,7 @@ static bool word_matches(const json_t *record, const char *word)
 static bool any_word_matches(const struct choice *choice, const json_t *record)
 {
 	for (int i = 0; i < choice->words; i++)
-		if (word_matches(record, choice->word[i]))
+		if (word_matches(choice, record, choice->word[i]))
 			return true;
 	return choice->words == 0;
 }
@@ -299,12 +324,15 @@ static bool remember_id(void *userdata, const char *id, const json_t *record)
 int choice_find(struct cmd *cmd, const struct choice *choice, int store_fd,
 		char ret_id[static STATE_ID_SIZE])
 {
+	struct choice resolved = *choice;
 	int status;
 
 	if (!has_filter(choice) && choice->words <= 1)
 		return cmd_find_id(cmd, store_fd, choice->words ? choice->word[0] : NULL, ret_id);
 	ret_id[0] = '\0';
-	status = choice_each(cmd, choice, store_fd, remember_id, ret_id);
+	status = choice_resolve(cmd, &resolved, store_fd);
+	if (status == CMD_DONE)
+		status = choice_each(cmd, &resolved, store_fd, remember_id, ret_id);
 	if (status == CMD_DONE && !ret_id[0])
 		return cmd_failed(cmd, "no crash matches: 'corefold list' shows what there is");
 	return status;

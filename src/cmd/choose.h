@@ -16,6 +16,7 @@ struct choice {
 	const char *signature;
 	char *const *word; /* borrowed; any of them may match */
 	int words;
+	char last[STATE_ID_SIZE]; /* what the word 'last' means; empty: whichever comes */
 };
 #define CHOICE_ALL { .since_ns = INT64_MIN, .until_ns = INT64_MAX }
 
@@ -47,6 +48,9 @@ int choice_option(const struct cmd *cmd, struct choice *choice, int letter);
 
 /* The arguments behind the options choose, too. */
 void choice_take_words(const struct cmd *cmd, struct choice *choice);
+
+/* Looks up what 'last' means now. CMD_DONE, or CMD_USAGE for a word that is empty. */
+int choice_resolve(struct cmd *cmd, struct choice *choice, int store_fd);
 
 /* Does the choice leave anything out? */
 bool choice_is_all(const struct choice *choice);

@@ -124,10 +124,13 @@ static int find_all(struct cmd *cmd, const struct dump *dump, int fd)
 {
 	struct found found = { .out = fdopen(fd, "w") };
 	struct ledger ledger = LEDGER_NULL;
+	struct choice choice = dump->choice;
 	int status = found.out ? cmd_open_ledger(cmd, &ledger) : CMD_FAILED;
 
 	if (status == CMD_DONE)
-		status = choice_each(cmd, &dump->choice, ledger.store_fd, tell_id, &found);
+		status = choice_resolve(cmd, &choice, ledger.store_fd);
+	if (status == CMD_DONE)
+		status = choice_each(cmd, &choice, ledger.store_fd, tell_id, &found);
 	if (found.without_core > 0)
 		(void)cmd_failed(cmd, "%zu more that match have no core", found.without_core);
 	if (!found.out || fclose(found.out) != 0)

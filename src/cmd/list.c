@@ -152,8 +152,8 @@ static int print_rows(struct cmd *cmd, const struct listing *listing)
 	struct screen screen = screen_of(stdout);
 	int r = table ? 0 : -ENOMEM;
 
-	if (n == 0 && !listing->quiet)
-		(void)fprintf(stderr, "no such crash has been recorded\n");
+	if (n == 0 && choice_is_all(&listing->choice) && !listing->quiet)
+		(void)fprintf(stderr, "no crash has been recorded yet\n");
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add_row(table, chosen_at(listing, i));
 	if (r == 0 && n > 0)
@@ -191,10 +191,12 @@ static int print_field(struct cmd *cmd, const struct listing *listing)
 {
 	char name[64];
 	const char *key = key_of(listing->field, name);
+	bool known = json_array_size(listing->chosen) == 0;
 
 	for (size_t i = 0; i < json_array_size(listing->chosen); i++) {
 		const json_t *value = json_object_get(chosen_at(listing, i), key);
 
+		known |= value != NULL;
 		if (json_is_string(value))
 			(void)puts(json_string_value(value));
 		else if (value && !json_is_null(value)) {
@@ -202,14 +204,21 @@ static int print_field(struct cmd *cmd, const struct listing *listing)
 			(void)putchar('\n');
 		}
 	}
+	if (!known)
+		return cmd_failed(cmd, "no such record has a field '%s'", listing->field);
 	return cmd_flush(cmd);
 }
 
 static int tell(struct cmd *cmd, const struct listing *listing)
 {
-	if (listing->field)
-		return print_field(cmd, listing);
-	return cmd->json ? print_array(cmd, listing) : print_rows(cmd, listing);
+	int status = listing->field ? print_field(cmd, listing) :
+		     cmd->json	    ? print_array(cmd, listing) :
+				      print_rows(cmd, listing);
+
+	if (status != CMD_DONE || json_array_size(listing->chosen) > 0 ||
+	    choice_is_all(&listing->choice))
+		return status;
+	return listing->quiet ? CMD_FAILED : cmd_failed(cmd, "no crash matches");
 }
 
 /* ---- the command ---- */
@@ -265,6 +274,8 @@ static int list_run(struct cmd *cmd)
 	status = cmd_open_ledger(cmd, &ledger);
 	listing.chosen = json_array();
 	listing.seen = json_object();
+	if (status == CMD_DONE)
+		status = choice_resolve(cmd, &listing.choice, ledger.store_fd);
 	if (status == CMD_DONE)
 		status = choose(cmd, &listing, ledger.store_fd);
 	if (status == CMD_DONE)

@@ -270,6 +270,8 @@ static int prune_run(struct cmd *cmd)
 					    "--signature and the like");
 	status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
+		status = choice_resolve(cmd, &prune.choice, ledger.store_fd);
+	if (status == CMD_DONE)
 		status = prune_all(cmd, &prune, ledger.store_fd);
 	ledger_done(&ledger);
 	return status;

@@ -152,7 +152,8 @@ static bool wants_process(const struct watch *watch, const char *process)
 	bool named = choice->words == 0;
 
 	for (int i = 0; i < choice->words; i++)
-		named |= strcmp(choice->word[i], process) == 0;
+		named |= strcmp(choice->word[i], process) == 0 ||
+			 strcmp(choice->word[i], "last") == 0; /* what comes is the newest */
 	return named && !choice->signature &&
 	       (!choice->process || strcmp(choice->process, process) == 0);
 }
@@ -457,6 +458,9 @@ static int watch_run(struct cmd *cmd)
 		return status;
 	choice_take_words(cmd, &watch.choice);
 	status = cmd_open_ledger(cmd, &ledger);
+	if (status == CMD_DONE) /* but 'last' is whichever comes */
+		status = choice_resolve(cmd, &watch.choice, ledger.store_fd);
+	watch.choice.last[0] = '\0';
 	if (status == CMD_DONE)
 		status = watch_store(&watch);
 	close_fd(&watch.inotify_fd);

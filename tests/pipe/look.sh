@@ -35,6 +35,18 @@ is 'until, in UTC' "$(ids --until 2023-11-14T22:30:00Z)" 'alpha beta'
 is 'the newest two, backwards' "$(ids -r -n 2)" 'gamma nnnnn'
 is 'the newest' "$(ids -1)" gamma
 is 'the newest of those that match' "$(ids -1 alpha beta)" alpha
+is 'last is the newest' "$(ids last)" gamma
+is '... of all, not of what else is chosen' "$(ids last beta)" 'beta gamma'
+is 'prune knows it, too' "$(cf prune --dry-run --json last | jq -c '[.removed[].process]')" '["gamma"]'
+try 1 1 'a match that fits nothing' list -C "$conf" nosuch
+matches '... says so' "$err" 'no crash matches'
+try 1 1 '... also of -p' list --json -C "$conf" -p nosuch
+is '... in JSON an empty array, too' "$out" '[]'
+try 1 0 '... without a word with -q' list -q -C "$conf" nosuch
+try 1 1 'a field that no record has' list -C "$conf" -F nosuchkey
+matches '... says so' "$err" "has a field 'nosuchkey'"
+try 2 1 'an empty match' list -C "$conf" ''
+try 2 1 '... among others' info -C "$conf" alpha ''
 first=$(cf list --json | jq -r '.[0].id')
 is 'by the beginning of an id' "$(ids "${first%?}")" 'alpha'
 pid=$(cf list --json | jq -r '.[0].pid')
@@ -47,8 +59,8 @@ is 'json, short' "$(cf list --json=short | wc -l)" 1
 holds 'json, pretty' test "$(cf list --json=pretty | wc -l)" -gt 20
 is 'json, off' "$(cf list --json=off | head -1 | cut -c1-4)" TIME
 is 'no legend' "$(cf list --no-legend --no-pager | wc -l)" 5
-try 0 0 'quiet' list -C "$conf" -q nosuch
-try 0 1 'not quiet' list -C "$conf" nosuch
+try 1 0 'quiet' list -C "$conf" -q nosuch
+try 1 1 'not quiet' list -C "$conf" nosuch
 matches 'local time' "$(cf list -1)" '2023-11-15 02:20:00 '
 matches '--utc' "$(cf list -1 --utc)" '2023-11-14 23:20:00Z '
 matches '--utc of info' "$(cf info --utc gamma)" 'Time: 2023-11-14 23:20:00Z'
