@@ -11,9 +11,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "cmd/settings.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
+#include "io/counters.h"
 #include "io/dir.h"
+#include "io/events.h"
 #include "io/log.h"
 #include "io/process.h"
 #include "io/store.h"
@@ -344,6 +347,35 @@ int cmd_read_config(struct cmd *cmd)
 	return CMD_DONE;
 }
 
+/*
+ * A crash must be counted whatever stands in the place of our files, so its handler moves
+ * that away. Who only asks moves nothing: a chown(1) that missed is no damage.
+ */
+static int refuse_foreign(struct cmd *cmd, int dir_fd, uid_t owner)
+{
+	static const char *const names[] = { STORE_DIR, STATE_FILE, EVENTS_FILE, COUNTERS_FILE };
+	const char *directory = cmd->config.directory;
+	char should[SETTINGS_OWNER_SIZE];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		uid_t uid = owner;
+		int r = dir_look(dir_fd, names[i], i == 0, &uid);
+
+		if (r == DIR_E_OWNER)
+			return cmd_failed(cmd,
+					  "%s/%s belongs to uid %u, the directory to uid %u, nothing "
+					  "was changed: 'chown -R %s %s' mends it",
+					  directory, names[i], uid, owner,
+					  settings_owner(owner, uid, should), directory);
+		if (r > 0 && cmd->command != &cmd_tick)
+			return cmd_failed(cmd, "%s/%s: %s, nothing was changed: 'corefold tick%s%s' "
+					       "sets it aside",
+					  directory, names[i], dir_strerror(r),
+					  cmd->config_path ? " -C " : "", cmd->config_path ?: "");
+	}
+	return CMD_DONE;
+}
+
 int cmd_open_ledger(struct cmd *cmd, struct ledger *ledger)
 {
 	const char *directory = cmd->config.directory;
@@ -366,6 +398,10 @@ int cmd_open_ledger(struct cmd *cmd, struct ledger *ledger)
 	if (r < 0)
 		return cmd_failed(cmd, "cannot become the owner of %s (uid %u): %s", directory,
 				  uid, strerror(-r));
+	if (refuse_foreign(cmd, dir_fd, uid) != CMD_DONE) {
+		close_fd(&dir_fd);
+		return CMD_FAILED;
+	}
 	r = ledger_open(ledger, &cmd->config, dir_fd);
 	if (r != 0)
 		return cmd_failed(cmd, "%s/" STORE_DIR ": %s", directory, dir_strerror(r));

@@ -29,6 +29,7 @@
 #include "io/clock.h"
 #include "io/dir.h"
 #include "io/program.h"
+#include "io/store.h"
 #include "io/sysctl.h"
 #include "io/sysctld.h"
 #include "policy/diagnosis.h"
@@ -51,7 +52,8 @@ struct patient {
 	struct diagnosis_facts facts;
 	char pattern[SYSCTL_SIZE], wanted[2 * PATH_MAX], program[PATH_MAX];
 	char keep[PATH_MAX], unwind[PATH_MAX];
-	char units[512], enable[PATH_MAX + 32];
+	char units[512], enable[PATH_MAX + 32], config[PATH_MAX + 8];
+	char stranger[NAME_MAX + 1], owner[SETTINGS_OWNER_SIZE], records_aside[NAME_MAX + 1];
 	struct sysctld_setting next;
 	struct drill_report drill;
 };
@@ -100,8 +102,10 @@ static void look_at_boot(const struct cmd *cmd, struct patient *p)
 	p->facts.systemd = access("/run/systemd/system", F_OK) == 0;
 	p->facts.cron = access("/etc/cron.d/corefold", F_OK) == 0 &&
 			access("/etc/corefold.refused", F_OK) != 0;
-	(void)snprintf(p->enable, sizeof(p->enable), "corefold enable%s%s",
-		       cmd->config_path ? " -C " : "", cmd->config_path ?: "");
+	(void)snprintf(p->config, sizeof(p->config), "%s%s", cmd->config_path ? " -C " : "",
+		       cmd->config_path ?: "");
+	(void)snprintf(p->enable, sizeof(p->enable), "corefold enable%s", p->config);
+	p->facts.config = p->config;
 	p->facts.enable = p->enable;
 }
 
@@ -147,6 +151,27 @@ static void look_at_space(const struct config *config, struct diagnosis_facts *f
 	f->free_inodes = fs.f_files > 0 ? fs.f_favail : UINT64_MAX;
 }
 
+/* What is set aside may belong to whoever planted it. */
+static void look_for_strangers(const struct config *config, const struct stat *above,
+			       struct patient *p)
+{
+	DIR *dir = opendir(config->directory);
+	struct dirent *entry;
+	struct stat st;
+
+	while (dir && !p->stranger[0] && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || strstr(entry->d_name, ".bad") ||
+		    fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    st.st_uid == above->st_uid)
+			continue;
+		(void)snprintf(p->stranger, sizeof(p->stranger), "%s", entry->d_name);
+		p->facts.stranger_uid = st.st_uid;
+		p->facts.owner = settings_owner(above->st_uid, st.st_uid, p->owner);
+	}
+	if (dir)
+		(void)closedir(dir);
+}
+
 static void look_at_directory(const struct config *config, struct patient *p)
 {
 	struct diagnosis_facts *f = &p->facts;
@@ -155,6 +180,9 @@ static void look_at_directory(const struct config *config, struct patient *p)
 	gid_t gid;
 
 	f->directory = config->directory;
+	f->stranger = p->stranger;
+	f->owner = p->owner;
+	f->records_aside = p->records_aside;
 	f->user = SETTINGS_USER;
 	f->user_known = settings_find_user(&uid, &gid);
 	f->user_uid = f->user_known ? uid : 0;
@@ -166,8 +194,10 @@ static void look_at_directory(const struct config *config, struct patient *p)
 	f->directory_mode = st.st_mode & 07777;
 	f->directory_uid = st.st_uid;
 	f->parent_safe = safe_parent(config->directory, st.st_uid);
-	if (f->directory_is_one)
+	if (f->directory_is_one) {
 		look_at_space(config, f);
+		look_for_strangers(config, &st, p);
+	}
 }
 
 static void look_at_programs(struct patient *p)
@@ -182,15 +212,29 @@ static void look_at_programs(struct patient *p)
 
 /* ---- the state ---- */
 
-static unsigned int count_bad(int dir_fd)
+/* A store that was set aside: a directory with something in it. */
+static void look_at_aside(int dir_fd, const char *name, struct patient *p)
+{
+	struct stat st;
+
+	if (strncmp(name, STORE_DIR ".bad", strlen(STORE_DIR ".bad")) != 0 ||
+	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+		return;
+	(void)snprintf(p->records_aside, sizeof(p->records_aside), "%s", name);
+	p->facts.records_foreign = st.st_uid != p->facts.directory_uid;
+}
+
+static unsigned int count_bad(int dir_fd, struct patient *p)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 	unsigned int n = 0;
 
-	while (dir && (entry = readdir(dir)))
+	while (dir && (entry = readdir(dir))) {
 		n += strstr(entry->d_name, ".bad") != NULL;
+		look_at_aside(dir_fd, entry->d_name, p);
+	}
 	if (dir)
 		(void)closedir(dir);
 	else if (fd >= 0)
@@ -214,7 +258,7 @@ static void read_state(struct cmd *cmd, struct ledger *ledger, struct patient *p
 	f->tick_age_ns = header->tick_ns > 0 ? ledger->on_time_ns - header->tick_ns : -1;
 	f->wall_s = ledger->now.wall_ns / NS_PER_SEC;
 	ledger_unlock(ledger);
-	f->set_aside = count_bad(ledger->dir_fd);
+	f->set_aside = count_bad(ledger->dir_fd, p);
 }
 
 /* Why no crash on purpose would tell anything; NULL if one does. */

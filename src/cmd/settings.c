@@ -30,6 +30,18 @@ bool settings_find_user(uid_t *ret_uid, gid_t *ret_gid)
 	return false;
 }
 
+const char *settings_owner(uid_t directory, uid_t entry, char out[static SETTINGS_OWNER_SIZE])
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (settings_find_user(&uid, &gid) && (uid == directory || uid == entry))
+		(void)snprintf(out, SETTINGS_OWNER_SIZE, "%s:", SETTINGS_USER);
+	else
+		(void)snprintf(out, SETTINGS_OWNER_SIZE, "%u", directory != 0 ? directory : entry);
+	return out;
+}
+
 int settings_pattern(struct cmd *cmd, char *out, size_t size)
 {
 	char self[PATH_MAX], config[PATH_MAX] = "";

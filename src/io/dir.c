@@ -149,6 +149,26 @@ int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd)
 	return 0;
 }
 
+int dir_look(int dir_fd, const char *name, bool directory, uid_t *ret_uid)
+{
+	struct stat above, st;
+
+	if (fstat(dir_fd, &above) < 0)
+		return -errno;
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	*ret_uid = st.st_uid;
+	if (st.st_uid != above.st_uid)
+		return DIR_E_OWNER;
+	if (S_ISLNK(st.st_mode))
+		return DIR_E_LINK;
+	if (directory ? !S_ISDIR(st.st_mode) : !S_ISREG(st.st_mode))
+		return DIR_E_KIND;
+	if (!directory && st.st_nlink > 1)
+		return DIR_E_NAMES;
+	return st.st_mode & (S_IWGRP | S_IWOTH) ? DIR_E_WRITABLE : 0;
+}
+
 int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes)
 {
 	_cleanup_free_ char *text = NULL;

@@ -51,6 +51,9 @@ int dir_set_aside(int dir_fd, const char *name);
 /* Opens a file below the directory by the rule above. flags: open(2), with O_CREAT mode 0600. */
 int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd);
 
+/* 0, or the rule that what stands under this name breaks: nothing is opened. Missing is 0. */
+int dir_look(int dir_fd, const char *name, bool directory, uid_t *ret_uid);
+
 /* Reads a whole regular file, at most max_bytes, with a NUL behind it. The caller frees. */
 int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes);
 

@@ -193,6 +193,12 @@ static void judge_owner(const struct diagnosis_facts *f, struct diagnosis *d)
 		say(d, DIAGNOSIS_SKIPPED, "there is no directory to have an owner");
 		return;
 	}
+	if (*f->stranger) {
+		say(d, DIAGNOSIS_FAIL, "%s belongs to uid %u, %s/%s to uid %u", f->directory,
+		    f->directory_uid, f->directory, f->stranger, f->stranger_uid);
+		mend(d, "chown -R %s %s", f->owner, f->directory);
+		return;
+	}
 	mend(d, "chown -R %s: %s", f->user, f->directory);
 	if (f->directory_uid == 0)
 		say(d, DIAGNOSIS_FAIL, "%s belongs to root: crashes are counted, none is kept",
@@ -214,7 +220,8 @@ static void judge_space(const struct diagnosis_facts *f, struct diagnosis *d)
 	}
 	(void)units_format_bytes(f->free_bytes, free_text);
 	(void)units_format_bytes(f->keep_free_bytes, keep_text);
-	mend(d, "corefold prune --older-than=7d --dry-run (shows what could go), or a larger disk");
+	mend(d, "corefold prune%s --older-than=7d --dry-run (shows what could go), or a larger disk",
+	     f->config);
 	if (f->read_only) {
 		say(d, DIAGNOSIS_FAIL, "the file system of %s is read-only", f->directory);
 		mend(d, "mount -o remount,rw, or another Directory= in the configuration");
@@ -262,22 +269,60 @@ static void judge_sandbox(const struct diagnosis_facts *f, struct diagnosis *d)
 
 /* ---- the state ---- */
 
-static void judge_state(const struct diagnosis_facts *f, struct diagnosis *d)
+/* Why it cannot be read shows in other facts; a tick mends only what is damaged. */
+static void judge_unreadable(const struct diagnosis_facts *f, struct diagnosis *d)
 {
-	if (!f->state_known) {
-		bool failed = f->state_tried;
+	enum diagnosis_verdict verdict = f->state_tried ? DIAGNOSIS_FAIL : DIAGNOSIS_SKIPPED;
 
-		say(d, failed ? DIAGNOSIS_FAIL : DIAGNOSIS_SKIPPED, "%s", f->state_error);
-		if (failed || f->directory_error == 0)
-			mend(d, "%s", failed ? "corefold tick" : "sudo corefold doctor");
-	} else if (!f->balanced) {
-		say(d, DIAGNOSIS_FAIL, "the ledger does not add up");
-		mend(d, "corefold tick");
-	} else if (f->set_aside > 0) {
+	say(d, verdict, "%s", f->state_error);
+	if (!f->state_tried) {
+		if (f->directory_error == 0)
+			mend(d, "sudo corefold doctor%s", f->config);
+	} else if (*f->stranger) {
+		say(d, verdict, "it belongs to more than one user, see owner");
+		mend(d, "chown -R %s %s", f->owner, f->directory);
+	} else if (f->space_known && f->read_only) {
+		say(d, verdict, "it cannot be brought up to date: the file system is read-only");
+		mend(d, "mount -o remount,rw, or another Directory= in the configuration");
+	} else if (f->space_known && (f->free_bytes == 0 || f->free_inodes == 0)) {
+		say(d, verdict, "it cannot be brought up to date: the file system is full");
+		mend(d, "make room on the file system of %s, then corefold tick%s", f->directory,
+		     f->config);
+	} else {
+		mend(d, "corefold tick%s", f->config);
+	}
+}
+
+/* Nobody is told to remove records. */
+static void judge_set_aside(const struct diagnosis_facts *f, struct diagnosis *d)
+{
+	const char *dir = f->directory, *name = f->records_aside;
+
+	if (!*name) {
 		say(d, DIAGNOSIS_WARN,
 		    "%u damaged file%s set aside as *.bad; the totals were rebuilt",
 		    f->set_aside, f->set_aside == 1 ? " was" : "s were");
-		mend(d, "rm -r %s/*.bad* (when they have been looked at)", f->directory);
+		mend(d, "rm -r %s/*.bad* (when they have been looked at)", dir);
+		return;
+	}
+	say(d, DIAGNOSIS_WARN, "%s/%s was set aside and may hold records and cores", dir, name);
+	if (f->records_foreign)
+		mend(d, "look at it; if it is corefold's: chown -R %u %s/%s, then corefold doctor%s "
+			"again",
+		     f->directory_uid, dir, name, f->config);
+	else
+		mend(d, "mv -n %s/%s/* %s/cores/; rmdir %s/%s", dir, name, dir, dir, name);
+}
+
+static void judge_state(const struct diagnosis_facts *f, struct diagnosis *d)
+{
+	if (!f->state_known) {
+		judge_unreadable(f, d);
+	} else if (!f->balanced) {
+		say(d, DIAGNOSIS_FAIL, "the ledger does not add up");
+		mend(d, "corefold tick%s", f->config);
+	} else if (f->set_aside > 0) {
+		judge_set_aside(f, d);
 	} else {
 		say(d, DIAGNOSIS_OK, "the ledger can be read and adds up");
 	}
@@ -350,7 +395,7 @@ static void judge_crash(const struct diagnosis_facts *f, struct diagnosis *d)
 	case DIAGNOSIS_DRILL_IMPOSSIBLE:
 		say(d, DIAGNOSIS_SKIPPED, "not tried: %s", f->drill_error);
 		if (!f->privileged)
-			mend(d, "sudo corefold doctor");
+			mend(d, "sudo corefold doctor%s", f->config);
 		break;
 	case DIAGNOSIS_DRILL_KEPT:
 		if (!f->drill_verified || f->drill_ms > DRILL_SLOW_MS)
@@ -368,7 +413,8 @@ static void judge_crash(const struct diagnosis_facts *f, struct diagnosis *d)
 		break;
 	case DIAGNOSIS_DRILL_NO_DUMP:
 		say(d, DIAGNOSIS_FAIL, "the kernel made no dump of a real crash");
-		mend(d, "ulimit -Hc unlimited (if it is 1), then corefold doctor again");
+		mend(d, "ulimit -Hc unlimited (if it is 1), then corefold doctor%s again",
+		     f->config);
 		break;
 	case DIAGNOSIS_DRILL_LOST:
 		say(d, DIAGNOSIS_FAIL, "a real crash never arrived%s%s",

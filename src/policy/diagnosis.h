@@ -42,6 +42,7 @@ enum diagnosis_drill {
 struct diagnosis_facts {
 	bool privileged; /* root: everything can be looked at */
 	const char *enable; /* the command, with the configuration that was named */
+	const char *config; /* " -C FILE" if one was named, else "" */
 
 	/* The kernel's settings; "" or -1: cannot be read. */
 	const char *pattern;
@@ -62,6 +63,9 @@ struct diagnosis_facts {
 	const char *user; /* who should own it */
 	bool user_known;
 	uint32_t user_uid;
+	const char *stranger; /* what is in it and belongs to another than it does, or "" */
+	uint32_t stranger_uid;
+	const char *owner; /* whose it should be then, for chown(1) */
 
 	/* Its file system. */
 	bool space_known;
@@ -80,6 +84,8 @@ struct diagnosis_facts {
 	const char *state_error; /* when not: why */
 	bool balanced; /* the ledger adds up */
 	unsigned int set_aside; /* damaged files, NAME.bad */
+	const char *records_aside; /* a directory among them that may hold records, or "" */
+	bool records_foreign; /* and belongs to another user */
 	uint64_t unseen;
 	int64_t on_time_ns;
 	int64_t tick_age_ns; /* on-time; -1: none has ever come */
