@@ -27,10 +27,24 @@ end
 # Empty for who may not read the state.
 function __corefold_ids
     set -l words (__corefold_words)
+    set -l config
+    if set -l at (contains -i -- -C $words; or contains -i -- --config $words)
+        set config -C $words[(math $at + 1)]
+    end
     echo last
-    $words[1] list 2>/dev/null | string replace -rf '^\S+ \S+ +(\S+).*' '$1' | string match -v ID
+    $words[1] list $config 2>/dev/null | string replace -rf '^\S+ \S+ +(\S+).*' '$1' | string match -v ID
+end
+
+# Is it one of these commands, and no option before the cursor that takes the next word?
+function __corefold_wants
+    set -l words (__corefold_words)
+    contains -- "$words[2]" $argv; or return 1
+    string match -q -- '-*' $words[-1]; or return 0
+    not $words[1] $words[2] --help 2>/dev/null | string match -qr -- "^ +(-[A-Za-z0-9], )?$words[-1](, --[a-z-]+)?[= ][A-Z]"
 end
 
 complete -c corefold -n 'test (count (__corefold_words)) -eq 1' -f -a '(__corefold_commands)'
 complete -c corefold -n 'test (count (__corefold_words)) -gt 1; and string match -q -- "-*" (commandline -ct)' -f -a '(__corefold_options)'
-complete -c corefold -n 'contains -- (__corefold_words)[2] info dump debug export' -f -a '(__corefold_ids)'
+complete -c corefold -n '__corefold_wants info dump export' -f -a '(__corefold_ids)'
+# An archive of another machine, too
+complete -c corefold -n '__corefold_wants debug' -a '(__corefold_ids)'

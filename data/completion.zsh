@@ -29,9 +29,17 @@ _corefold_specs() {
 
 # Empty for who may not read the state.
 _corefold_ids() {
-	local -a ids
-	ids=(last ${(f)"$(_call_program ids $words[1] list 2>/dev/null | awk 'NR > 1 { print $3 }')"})
+	local -a ids config
+	local at=${words[(i)(-C|--config)]}
+	(( at >= CURRENT )) || config=(-C $words[at+1])
+	ids=(last ${(f)"$(_call_program ids $words[1] list $config 2>/dev/null | awk 'NR > 1 { print $3 }')"})
 	compadd -a ids
+}
+
+# debug opens an archive of another machine, too.
+_corefold_ids_and_files() {
+	_corefold_ids
+	_files
 }
 
 _corefold() {
@@ -47,7 +55,8 @@ _corefold() {
 	shift words
 	(( CURRENT-- ))
 	case $command in
-	info|dump|debug|export) words[1]=$program; _arguments -S $specs '*:id:_corefold_ids' ;;
+	debug) words[1]=$program; _arguments -S $specs '*:id or file:_corefold_ids_and_files' ;;
+	info|dump|export) words[1]=$program; _arguments -S $specs '*:id:_corefold_ids' ;;
 	*) words[1]=$program; _arguments -S $specs '*:file:_files' ;;
 	esac
 }
