@@ -113,15 +113,26 @@ static const char *find_named(int store_fd, char **ids, size_t n, const char *te
 	return NULL;
 }
 
-static int find_among(struct cmd *cmd, int store_fd, char **ids, size_t n, const char *text,
-		      char ret_id[static STATE_ID_SIZE])
+static int not_found(struct cmd *cmd, const struct choice *choice)
 {
-	const char *found = NULL;
+	const char *text = choice->word[0];
+
+	if (choice->no_archive)
+		return cmd_failed(cmd, "%s: %s, and no record is named so: 'corefold list' shows "
+				       "what there is",
+				  text, choice->no_archive);
+	return cmd_failed(cmd, "no record '%s': 'corefold list' shows what there is", text);
+}
+
+static int find_among(struct cmd *cmd, int store_fd, char **ids, size_t n,
+		      const struct choice *choice, char ret_id[static STATE_ID_SIZE])
+{
+	const char *text = choice->words ? choice->word[0] : NULL, *found = NULL;
 	size_t matches = 0;
 
-	if (n == 0)
+	if (n == 0 && !(text && choice->no_archive))
 		return cmd_failed(cmd, "no crash has been recorded yet");
-	if (!text || strcmp(text, "last") == 0)
+	if (n > 0 && (!text || strcmp(text, "last") == 0))
 		found = ids[n - 1];
 	for (size_t i = 0; text && !found && i < n; i++)
 		if (strcmp(ids[i], text) == 0)
@@ -139,24 +150,25 @@ static int find_among(struct cmd *cmd, int store_fd, char **ids, size_t n, const
 	if (!found)
 		found = find_named(store_fd, ids, n, text);
 	if (!found)
-		return cmd_failed(cmd, "no record '%s': 'corefold list' shows what there is", text);
+		return not_found(cmd, choice);
 	(void)snprintf(ret_id, STATE_ID_SIZE, "%s", found);
 	return CMD_DONE;
 }
 
-int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
-		char ret_id[static STATE_ID_SIZE])
+/* By the only word, or the newest. */
+static int find_one(struct cmd *cmd, const struct choice *choice, int store_fd,
+		    char ret_id[static STATE_ID_SIZE])
 {
 	char **ids;
 	size_t n;
 	int r;
 
-	if (text && !*text)
+	if (choice->words && !*choice->word[0])
 		return cmd_usage_error(cmd, "an empty id names nothing");
 	r = store_list(store_fd, &ids, &n);
 	if (r < 0)
 		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
-	r = find_among(cmd, store_fd, ids, n, text, ret_id);
+	r = find_among(cmd, store_fd, ids, n, choice, ret_id);
 	store_free_ids(ids, n);
 	return r;
 }
@@ -328,7 +340,7 @@ int choice_find(struct cmd *cmd, const struct choice *choice, int store_fd,
 	int status;
 
 	if (!has_filter(choice) && choice->words <= 1)
-		return cmd_find_id(cmd, store_fd, choice->words ? choice->word[0] : NULL, ret_id);
+		return find_one(cmd, choice, store_fd, ret_id);
 	ret_id[0] = '\0';
 	status = choice_resolve(cmd, &resolved, store_fd);
 	if (status == CMD_DONE)

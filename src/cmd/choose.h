@@ -17,6 +17,7 @@ struct choice {
 	char *const *word; /* borrowed; any of them may match */
 	int words;
 	char last[STATE_ID_SIZE]; /* what the word 'last' means; empty: whichever comes */
+	const char *no_archive; /* why the word, which may be a file's name, is none; or NULL */
 };
 #define CHOICE_ALL { .since_ns = INT64_MIN, .until_ns = INT64_MAX }
 
@@ -66,8 +67,9 @@ int choice_each(struct cmd *cmd, const struct choice *choice, int store_fd,
 		choice_each_fn *each, void *userdata);
 
 /*
- * The one that is meant: of all that match, the newest. A single word is taken as
- * cmd_find_id() takes it. CMD_DONE, or CMD_FAILED after saying what was wrong.
+ * The one that is meant: of all that match, the newest. A single word may be an id, the
+ * beginning of one record's id, a pid, the name of a process or the path of an executable,
+ * tried in that order, or "last". CMD_DONE, or CMD_FAILED after saying what was wrong.
  */
 int choice_find(struct cmd *cmd, const struct choice *choice, int store_fd,
 		char ret_id[static STATE_ID_SIZE]);

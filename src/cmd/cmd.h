@@ -96,14 +96,6 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger);
 /* Is core_pattern ours: do crashes come to us? */
 bool cmd_pattern_is_ours(void);
 
-/*
- * Finds the record that a person means: an id, the beginning of one, a pid, the name of a
- * process or the path of an executable (of these the newest), "last" or nothing for the
- * newest. CMD_DONE, or CMD_FAILED after saying what was wrong. See also cmd/choose.h.
- */
-int cmd_find_id(struct cmd *cmd, int store_fd, const char *text,
-		char ret_id[static STATE_ID_SIZE]);
-
 /* Reads a record; a core that has been removed since shows as capture "none". NULL: unreadable. */
 json_t *cmd_read_record(int store_fd, const char *id);
 

@@ -285,16 +285,27 @@ static int debug_core(struct cmd *cmd, const struct request_of_user *request, in
  * elsewhere. Opened as the caller, read as whom the debugger runs as: anybody may have
  * written it.
  */
-static void look_for_archive(struct request_of_user *request)
+static int look_for_archive(struct cmd *cmd, struct request_of_user *request)
 {
+	const char *word = request->choice.word[0];
+	struct stat st = { 0 };
+
 	if (request->choice.words != 1)
-		return;
-	request->archive_fd = open(request->choice.word[0],
-				   O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (request->archive_fd >= 0 && bundle_looks_like(request->archive_fd))
-		request->archive = request->choice.word[0];
-	else
-		close_fd(&request->archive_fd);
+		return CMD_DONE;
+	request->archive_fd = open(word, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (request->archive_fd >= 0 && bundle_looks_like(request->archive_fd)) {
+		request->archive = word;
+		return CMD_DONE;
+	}
+	if (request->archive_fd >= 0 && fstat(request->archive_fd, &st) == 0)
+		request->choice.no_archive = "not an archive of 'corefold export'";
+	else if (strchr(word, '/'))
+		request->choice.no_archive = strerror(errno);
+	close_fd(&request->archive_fd);
+	/* An executable is named by its whole path, and is a regular file, or was. */
+	if (strchr(word, '/') && (word[0] != '/' || (st.st_mode && !S_ISREG(st.st_mode))))
+		return cmd_failed(cmd, "%s: %s", word, request->choice.no_archive);
+	return CMD_DONE;
 }
 
 static int unpack_core(struct cmd *cmd, const struct request_of_user *request,
@@ -375,7 +386,9 @@ static int debug_run(struct cmd *cmd)
 	if (letter < 0)
 		return status;
 	choice_take_words(cmd, &request.choice);
-	look_for_archive(&request);
+	status = look_for_archive(cmd, &request);
+	if (status != CMD_DONE)
+		return status;
 	r = debugger_find(debugger, &request.debugger);
 	if (r == DEBUGGER_E_UNKNOWN)
 		return cmd_usage_error(cmd, "--debugger: '%s' is neither gdb nor lldb", debugger);

@@ -70,6 +70,27 @@ matches '... it is said' "$err" 'has no core'
 try 1 1 'debug of that' debug none.tar.gz
 matches '... is told why' "$err" 'none.tar.gz holds no core'
 
+# ---- no archive at all ----
+
+# The first claims need no store, so the words cannot be matches.
+for word in ./nosuch.tgz no/such.tgz; do
+	try 1 1 "debug of $word" debug -C /dev/null "$word"
+	matches '... is a name of a file' "$err" "^corefold debug: $word: No such file or directory\$"
+done
+: >empty.tgz
+for word in ./empty.tgz ./ /dev/zero "$base"; do
+	try 1 1 "debug of $word" debug -C /dev/null "$word"
+	matches '... is no archive' "$err" "^corefold debug: $word: not an archive of 'corefold export'\$"
+done
+for word in empty.tgz "$PWD/empty.tgz" /etc/passwd; do
+	try 1 1 "debug of $word, which could be a match" debug -C "$conf" "$word"
+	matches '... is neither' "$err" "^corefold debug: $word: not an archive of 'corefold export', and no record"
+done
+try 1 1 'debug of an absolute path that is not there' debug -C "$conf" /nosuch.tgz
+matches '... is neither' "$err" '/nosuch\.tgz: No such file or directory, and no record'
+try 1 1 'a word without a slash' debug -C "$conf" nosuch
+matches '... is a match' "$err" "no record 'nosuch'"
+
 # ---- from somebody else ----
 
 hostile() { # CLAIM FILE TEXT
