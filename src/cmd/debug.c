@@ -14,6 +14,7 @@
  * Started by the store's owner itself there is nobody else to become.
  */
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -89,20 +90,35 @@ static void choose_user(struct request_of_user *request)
 
 /* ---- the core, by its owner ---- */
 
-/* Takes over the corefile. */
+static bool is_elf(int fd)
+{
+	char magic[SELFMAG];
+
+	return pread(fd, magic, SELFMAG, 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
+/* Takes over the corefile. A debugger says nothing of what a torn core lacks: we do. */
 static int decompress(struct cmd *cmd, struct corefile *core, const char *what, int out_fd)
 {
 	struct export_result result;
+	uint64_t stored_at;
 	int r = export_run(core, out_fd, true, &result);
+	bool damaged = r == 0 && (result.damaged || corefile_damage(core, &stored_at));
 
 	corefile_free(core);
 	if (r < 0)
 		return cmd_failed(cmd, "cannot decompress the core of %s into %s: %s", what,
 				  TEMPORARY, strerror(-r));
-	if (result.damaged)
-		(void)cmd_failed(cmd, "the stored core is damaged at byte %" PRIu64
-				      ": what comes before it is shown",
-				 result.bytes);
+	if (!is_elf(out_fd))
+		return cmd_failed(cmd, "the stored core of %s is %s: nothing of it can be shown",
+				  what,
+				  result.bytes == 0 ? "damaged from its first byte on" :
+						      "no core (it does not begin as ELF)");
+	if (damaged)
+		(void)cmd_failed(cmd,
+				 "the stored core of %s is damaged at byte %" PRIu64
+				 ": the debugger gets only what comes before it",
+				 what, result.bytes);
 	return CMD_DONE;
 }
 

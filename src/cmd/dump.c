@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,8 @@ struct dump {
 
 /* ---- one core ---- */
 
-static int copy_core(struct cmd *cmd, struct corefile *core, const struct output *out)
+static int copy_core(struct cmd *cmd, struct corefile *core, const char *id,
+		     const struct output *out)
 {
 	struct export_result result;
 	uint64_t stored_at;
@@ -52,9 +54,11 @@ static int copy_core(struct cmd *cmd, struct corefile *core, const struct output
 	r = export_run(core, out->fd, out->regular, &result);
 	if (r < 0)
 		return cmd_failed(cmd, "cannot write the core: %s", strerror(-r));
-	if (result.damaged || corefile_damage(core, &stored_at))
-		return cmd_failed(cmd, "the stored core is damaged at byte %llu",
-				  (unsigned long long)result.bytes);
+	if (result.damaged || corefile_damage(core, &stored_at) || result.bytes == 0)
+		return cmd_failed(cmd,
+				  "the stored core of %s is damaged at byte %" PRIu64
+				  ": 'corefold debug %s' shows what comes before it, if anything",
+				  id, result.bytes, id);
 	return CMD_DONE;
 }
 
@@ -71,7 +75,7 @@ static int dump_core(struct cmd *cmd, struct ledger *ledger, const char *id,
 		r = corefile_open(fd, &core);
 	if (r != 0)
 		return cmd_failed(cmd, "core of %s: %s", id, dir_strerror(r));
-	status = copy_core(cmd, core, out);
+	status = copy_core(cmd, core, id, out);
 	corefile_free(core);
 	return status;
 }

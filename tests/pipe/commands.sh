@@ -49,7 +49,8 @@ cf dump last >"$base/dumped"
 holds 'dump gives back every byte' cmp "$base/large" "$base/dumped"
 cf dump last -o "$base/dumped"
 holds 'dump -o, too' cmp "$base/large" "$base/dumped"
-stored=$state/cores/$(cf list --json | jq -r '.[-1].id').core.gz
+stored_id=$(cf list --json | jq -r '.[-1].id')
+stored=$state/cores/$stored_id.core.gz
 cp "$stored" "$base/whole.gz"
 holds 'gzip takes the stored core' gzip -t "$stored"
 size=$(stat -c %s "$base/whole.gz")
@@ -57,11 +58,14 @@ for at in 100 $((size / 2)) $((size - 4)); do
 	cp "$base/whole.gz" "$stored"
 	printf '\xa5' | dd of="$stored" bs=1 seek=$at conv=notrunc status=none
 	try 1 1 "dump of a core with a byte changed at $at" dump -C "$conf" last -o "$base/x"
-	matches '... and it is said' "$err" '^corefold dump: the stored core is damaged at byte (0|1048576|2097152|3145728)$'
+	matches '... and it is said' "$err" "^corefold dump: the stored core of $stored_id is damaged at byte (0|1048576|2097152|3145728): 'corefold debug $stored_id' shows"
 done
 head -c $((size - 10)) "$base/whole.gz" >"$stored"
 try 1 1 'dump of a core whose end is missing' dump -C "$conf" last -o "$base/x"
-matches '... and it is said' "$err" '^corefold dump: the stored core is damaged at byte'
+matches '... and it is said' "$err" "the stored core of $stored_id is damaged at byte"
+: >"$stored"
+try 1 1 'dump of an empty stored core' dump -C "$conf" last -o "$base/x"
+matches '... is no success' "$err" "the stored core of $stored_id is damaged at byte 0"
 cp "$base/whole.gz" "$stored"
 for ((i = 0; i < 40; i++)); do handle "$base/core" -F; done
 is 'a loop is folded' "$(cf list --json | jq -c '[.[] | select(.process == "worker").weight]')" \

@@ -128,7 +128,22 @@ matches '... by its name' "$err" 'gdb-of-nobody is not in'
 try 1 1 'one in this directory is none' debug -C "$conf" --debugger=gdb/../gdb
 try 2 3 'a quote without an end' debug -C "$conf" -A "-ex 'bt"
 try 1 1 'no such record' debug -C "$conf" 20991231
-rm "$state/cores/$id.core.gz"
+stored=$state/cores/$id.core.gz
+cp "$stored" "$base/whole.gz"
+truncate -s -10 "$stored"
+debug "$id" -A -batch
+matches 'a core that is cut off: said, with its id' "$(cat "$base/err")" \
+	"^corefold debug: the stored core of $id is damaged at byte [0-9]+: the debugger gets only"
+truncate -s 9000 "$stored"
+debug "$id" -A -batch
+matches '... also near its beginning' "$(cat "$base/err")" "the stored core of $id is damaged"
+: >"$stored"
+try 1 1 'a core that is empty' debug -C "$conf" "$id"
+matches '... says so' "$err" "the stored core of $id is damaged from its first byte on"
+echo garbage >"$stored"
+try 1 1 'a core that is none' debug -C "$conf" "$id"
+matches '... says so' "$err" "the stored core of $id is no core"
+rm "$stored"
 try 1 1 'a core that is gone' debug -C "$conf"
 matches '... says so' "$err" "$id has no core"
 is 'and nothing is left of all that' "$(litter)" ''

@@ -126,6 +126,8 @@ if command -v python3 >/dev/null; then
 		write("out.tar.gz", [("x/" + up + "/a", b"x"), ("/x/" + up + "/b", b"x"), (sys.argv[2] + "/c", b"x"),
 		    ("x/" + b + "../" + up + "/d", b"x"), ("x/" + b + "ab/../../" + up + "/e", b"x"), ("x/" + b + "ab", b"", *link),
 		    ("x/" + b + "ab/0123", b"x"), ("x/" + b + "ab/cd.debug/" + up + "/f", b"x"), ("x/record.json", rec), ("x/core.gz", core)])
+		write("torn.tar.gz", [("x/record.json", rec), ("x/core.gz", core[:len(core) - 10])])
+		write("void.tar.gz", [("x/record.json", rec), ("x/core.gz", b"")])
 		write("twice.tar.gz", [("x/record.json", rec), ("x/record.json", rec), ("x/core.gz", core)])
 		write("nojson.tar.gz", [("x/record.json", b"{"), ("x/core.gz", core)])
 		write("nocore.tar.gz", [("x/record.json", rec), ("x/core.gz", b"not a core")])
@@ -145,10 +147,14 @@ if command -v python3 >/dev/null; then
 	is 'names that lead out: the rest is used' $? 0
 	is '... nothing written elsewhere' "$(ls "$base/evil")" ''
 	is '... nothing is left' "$(litter)" ''
+	debug torn.tar.gz -A -batch
+	matches 'a core that is cut off: said' "$(cat "$base/err")" \
+		'^corefold debug: the stored core of torn\.tar\.gz is damaged at byte [0-9]+: '
+	hostile 'an empty core' void.tar.gz 'the stored core of void\.tar\.gz is damaged from its first byte'
 	hostile 'two records' twice.tar.gz 'damaged'
 	hostile 'a record that is none' nojson.tar.gz 'damaged'
 	hostile 'a record that is deep' deep.tar.gz 'damaged'
-	hostile 'a core that is none' nocore.tar.gz 'core'
+	hostile 'a core that is none' nocore.tar.gz 'the stored core of nocore\.tar\.gz is no core'
 	hostile 'a size beyond all' huge.tar.gz 'damaged'
 	hostile 'a negative size' negative.tar.gz 'damaged'
 fi
