@@ -54,7 +54,10 @@ static void complain(const struct cmd *cmd, const char *format, va_list args)
 	char raw[1024], text[1200];
 
 	(void)vsnprintf(raw, sizeof(raw), format, args);
-	(void)name_escape(raw, strlen(raw), text, sizeof(text));
+	if (!name_draws(raw, strlen(raw)))
+		(void)name_escape(raw, strlen(raw), text, sizeof(text));
+	else
+		(void)snprintf(text, sizeof(text), "%s", raw); /* escaped before, or harmless */
 	(void)fprintf(stderr, "corefold %s: %s\n", cmd->command->name, text);
 }
 

@@ -231,17 +231,27 @@ static const char *text_of(const json_t *json, const char *key)
 	return json_string_value(json_object_get(json, key)) ?: "";
 }
 
-static void tell(const json_t *record, const struct debugfiles *files)
+/* Said as failures are: what an archive holds is anybody's text, and is escaped. */
+static void tell(struct cmd *cmd, const json_t *record, const char *archive,
+		 const struct debugfiles *files)
 {
-	(void)fprintf(stderr, "corefold debug: %s: %s, capture %s, %zu of %zu modules here\n",
-		      text_of(record, "id"), text_of(record, "process"),
-		      text_of(record, "capture"), files->found, files->wanted);
-	if (files->executable_fd < 0)
-		(void)fprintf(stderr, "corefold debug: no executable: %s\n",
-			      files->missing_because);
+	const char *id = text_of(record, "id"), *process = text_of(record, "process"),
+		   *capture = text_of(record, "capture");
+
+	if (*id && *process && *capture)
+		(void)cmd_failed(cmd, "%s: %s, capture %s, %zu of %zu modules here", id, process,
+				 capture, files->found, files->wanted);
 	else
-		(void)fprintf(stderr, "corefold debug: executable %s%s\n", files->executable,
-			      files->symbols_only ? " (symbols only)" : "");
+		(void)cmd_failed(cmd,
+				 "%s: its record is incomplete (it lacks%s%s%s), %zu of %zu "
+				 "modules here",
+				 archive ?: id, *id ? "" : " id", *process ? "" : " process",
+				 *capture ? "" : " capture", files->found, files->wanted);
+	if (files->executable_fd < 0)
+		(void)cmd_failed(cmd, "no executable: %s", files->missing_because);
+	else
+		(void)cmd_failed(cmd, "executable %s%s", files->executable,
+				 files->symbols_only ? " (symbols only)" : "");
 }
 
 static int run_debugger(struct cmd *cmd, const struct request_of_user *request,
@@ -281,7 +291,7 @@ static int debug_core(struct cmd *cmd, const struct request_of_user *request, in
 		status = cmd_failed(cmd, "cannot make a directory in %s as uid %u: %s", TEMPORARY,
 				    request->uid, strerror(-r));
 	} else {
-		tell(record, &files);
+		tell(cmd, record, request->archive, &files);
 		status = run_debugger(cmd, request,
 				      &(struct debugger_session){
 					      .core_fd = core_fd,

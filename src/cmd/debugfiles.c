@@ -249,8 +249,9 @@ const char *debugfiles_executable_id(const json_t *record)
 static void say_missing(struct debugfiles *files, const char *path, const char *build_id, int r)
 {
 	(void)snprintf(files->missing_because, sizeof(files->missing_because),
-		       "%s %s, and " BUILD_ID_FILES " has none with build-id %s",
+		       "%s%s%s, and " BUILD_ID_FILES " has none with build-id %s",
 		       path[0] ? path : "its path",
+		       !path[0] || r == -EBADMSG || r == -ELOOP || r == -EINVAL ? " " : ": ",
 		       !path[0]	       ? "is not known" :
 		       r == -EBADMSG ? "is another build now" :
 		       r == -ELOOP   ? "is behind a symbolic link now" :

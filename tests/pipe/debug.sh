@@ -50,17 +50,17 @@ is 'nothing is left behind' "$(litter)" ''
 # without CLAIM TEXT: no executable is used, and the reason is given.
 without() {
 	debug -A '-batch -ex bt -ex "info files"'
-	matches "$1: said" "$(cat "$base/err")" "no executable: $program $2"
+	matches "$1: said" "$(cat "$base/err")" "no executable: $program$2"
 	is "$1: not used" "$(grep -c 'Local exec file' "$base/out")" 0
 }
 mv "$program" "$program.there"
-without 'no file' 'No such file or directory'
+without 'no file' ': No such file or directory'
 cp "$VICTIMS/victim-abort" "$program"
-without 'another build' 'is another build now'
+without 'another build' ' is another build now'
 echo text >"$program"
-without 'no ELF file' 'is another build now'
+without 'no ELF file' ' is another build now'
 ln -sf "$program.there" "$program"
-without 'a symbolic link to the right one' 'is behind a symbolic link now'
+without 'a symbolic link to the right one' ' is behind a symbolic link now'
 rm "$program"
 mkfifo "$program"
 timeout 20 bash -c "$(declare -f cf debug); COREFOLD=$COREFOLD; conf=$conf; base=$base; debug -A -batch"
@@ -69,7 +69,7 @@ rm "$program"
 mv "$base/bin" "$base/there"
 ln -s there "$base/bin"
 cp "$program.there" "$program"
-without 'a symbolic link on the way to it' 'is behind a symbolic link now'
+without 'a symbolic link on the way to it' ' is behind a symbolic link now'
 rm "$base/bin" "$base/there/worker"
 mv "$base/there" "$base/bin"
 mv "$program.there" "$program"

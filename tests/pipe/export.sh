@@ -126,6 +126,8 @@ if command -v python3 >/dev/null; then
 		write("out.tar.gz", [("x/" + up + "/a", b"x"), ("/x/" + up + "/b", b"x"), (sys.argv[2] + "/c", b"x"),
 		    ("x/" + b + "../" + up + "/d", b"x"), ("x/" + b + "ab/../../" + up + "/e", b"x"), ("x/" + b + "ab", b"", *link),
 		    ("x/" + b + "ab/0123", b"x"), ("x/" + b + "ab/cd.debug/" + up + "/f", b"x"), ("x/record.json", rec), ("x/core.gz", core)])
+		write("red.tar.gz", [("x/record.json", b'{"id": "x", "capture": "full", "process": "\\u001b[31mx"}'), ("x/core.gz", core)])
+		write("bare.tar.gz", [("x/record.json", b"{}"), ("x/core.gz", core)])
 		write("torn.tar.gz", [("x/record.json", rec), ("x/core.gz", core[:len(core) - 10])])
 		write("void.tar.gz", [("x/record.json", rec), ("x/core.gz", b"")])
 		write("twice.tar.gz", [("x/record.json", rec), ("x/record.json", rec), ("x/core.gz", core)])
@@ -147,6 +149,12 @@ if command -v python3 >/dev/null; then
 	is 'names that lead out: the rest is used' $? 0
 	is '... nothing written elsewhere' "$(ls "$base/evil")" ''
 	is '... nothing is left' "$(litter)" ''
+	debug red.tar.gz -A -batch
+	is 'a name with an escape sequence: none on the terminal' "$(grep -c $'\033' "$base/err")" 0
+	matches '... but readable' "$(cat "$base/err")" '^corefold debug: x: \\x1b\[31mx, capture full'
+	debug bare.tar.gz -A -batch
+	matches 'an empty record is called incomplete' "$(cat "$base/err")" \
+		'^corefold debug: bare\.tar\.gz: its record is incomplete \(it lacks id process capture\)'
 	debug torn.tar.gz -A -batch
 	matches 'a core that is cut off: said' "$(cat "$base/err")" \
 		'^corefold debug: the stored core of torn\.tar\.gz is damaged at byte [0-9]+: '
