@@ -279,6 +279,10 @@ static int tell_enabled(struct cmd *cmd, const char *pattern, const struct setti
 {
 	enum pattern_kind kind = pattern_kind(before->pattern);
 
+	if (strcmp(pattern, before->pattern) == 0) {
+		(void)printf("core_pattern: %s\n(already enabled)\n", pattern);
+		return cmd_flush(cmd);
+	}
 	(void)printf("core_pattern: %s\n(was: %s)\n", pattern, before->pattern);
 	if (kind == PATTERN_PIPE || kind == PATTERN_SOCKET)
 		(void)printf("%s gets no more core dumps until 'corefold disable'\n",

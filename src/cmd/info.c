@@ -269,7 +269,9 @@ static void print_record(const json_t *json, const struct record *record, int st
 	(void)printf("%14s: %s\n", "Time",
 		     cmd_format_time(record->time_ns / NS_PER_SEC, time));
 	(void)printf("%14s: %s\n", "Process", record->process);
-	if (record->decision != RECORD_FOLDED)
+	if (record->decision != RECORD_FOLDED && record->pid == 0) /* a report that has none */
+		(void)printf("%14s: %u\n", "UID", record->uid);
+	else if (record->decision != RECORD_FOLDED)
 		(void)printf("%14s: %" PRId64 " (thread %" PRId64 "), uid %u, gid %u\n", "PID",
 			     record->pid, record->tid, record->uid, record->gid);
 	print_text("Executable", json, "executable");
