@@ -93,9 +93,12 @@ int tar_close(struct tar *tar)
 {
 	static const char end[2 * BLOCK];
 	int r = tar->writes ? put(tar, end, sizeof(end)) : 0;
+	int closed;
 
-	if (gzclose(tar->gz) != Z_OK && r == 0 && tar->writes)
-		r = -EIO;
+	errno = 0;
+	closed = gzclose(tar->gz);
+	if (closed != Z_OK && r == 0 && tar->writes)
+		r = closed == Z_ERRNO && errno ? -errno : -EIO;
 	free(tar);
 	return r;
 }

@@ -313,6 +313,7 @@ static int write_entries(const struct known *known, int fd)
 		(void)close(fd);
 		return -ENOMEM;
 	}
+	errno = 0; /* the first that fails says why, and nobody clears it */
 	for (size_t i = 0; i < known->entries; i++) {
 		json_t *json = entry_json(&known->entry[i]);
 
@@ -322,7 +323,7 @@ static int write_entries(const struct known *known, int fd)
 		json_decref(json);
 	}
 	if (fflush(out) != 0 || ferror(out) || fdatasync(fileno(out)) < 0)
-		return -EIO;
+		return errno ? -errno : -EIO;
 	return 0;
 }
 

@@ -131,6 +131,9 @@ try 1 1 'disable needs root' disable -C "$conf"
 
 new_state
 cf report watchdog --reason 'bitten' -s 9
+is 'without a pid none is shown' "$(cf info last | grep -c '^ *PID:')" 0
+is 'a full disk is said of an export, too' \
+	"$(cf export -o /dev/full last 2>&1 | grep -c 'No space left')" 1
 is 'a report is kept' "$(cf list --json | jq -c '[.[] | [.process, .weight, .capture, .signal]]')" \
 	'[["watchdog",1,"none",9]]'
 for ((i = 0; i < 20; i++)); do cf report watchdog; done
