@@ -20,7 +20,7 @@ enum {
 static const struct cmd_option options[] = {
 	CHOICE_OPTIONS,
 	{ LETTER_NEW, "new", NULL, "only the first crash of each signature" },
-	{ 'n', NULL, "N", "the N newest only" },
+	{ 'n', NULL, "N", "the N newest only, 1 or more" },
 	{ '1', NULL, NULL, "the newest only" },
 	{ 'r', "reverse", NULL, "newest first" },
 	{ 'F', "field", "KEY", "print the value of this key of each record, nothing else" },

@@ -31,7 +31,7 @@ enum {
 static const struct cmd_option options[] = {
 	{ 'n', "dry-run", NULL, "say what would go, remove nothing" },
 	{ LETTER_OLDER, "older-than", "SPAN", "records older than SPAN" },
-	{ LETTER_LARGER, "larger-than", "SIZE", "records whose stored core is larger than SIZE" },
+	{ LETTER_LARGER, "larger-than", "SIZE", "records whose stored core is larger than SIZE, 1 or more" },
 	{ LETTER_DOWN_TO, "down-to", "SIZE", "the oldest, until all cores take SIZE at most" },
 	CHOICE_OPTIONS,
 	{ LETTER_UNREADABLE, "unreadable", NULL, "records that cannot be read" },

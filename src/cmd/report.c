@@ -25,7 +25,7 @@
 
 static const struct cmd_option options[] = {
 	{ 'u', "uid", "UID", "the user the process runs as (default: yours)" },
-	{ 's', "signal", "NUMBER", "the signal it died of, if any" },
+	{ 's', "signal", "NUMBER", "the signal it died of, if any, 0 to 64" },
 	{ 'p', "pid", "PID", "its pid" },
 	{ LETTER_REASON, "reason", "TEXT", "what happened, for the record" },
 	{ 0 },

@@ -32,10 +32,10 @@ enum {
 };
 
 static const struct cmd_option options[] = {
-	{ LETTER_LIMIT, "limit", "N", "crashes inside the age-out that are no loop yet (8)" },
+	{ LETTER_LIMIT, "limit", "N", "crashes inside the age-out that are no loop yet, 1 to 63 (8)" },
 	{ LETTER_AGE_OUT, "age-out", "SPAN", "how long a crash counts (8min)" },
-	{ LETTER_EVERY, "every", "N", "a loop keeps one crash of N (10)" },
-	{ LETTER_NOVEL, "novel", "N", "new signatures kept per process and age-out (8)" },
+	{ LETTER_EVERY, "every", "N", "a loop keeps one crash of N, 1 or more (10)" },
+	{ LETTER_NOVEL, "novel", "N", "new signatures kept per process and age-out, 0 to 16 (8)" },
 	{ LETTER_SLOW_LIMIT, "slow-limit", "N", "crashes inside the slow window, 0 for none (0)" },
 	{ LETTER_SLOW_WINDOW, "slow-window", "SPAN", "how long that window is (24h)" },
 	{ LETTER_INTERVAL, "interval", "SPAN", "what an hour is (1h)" },

@@ -207,14 +207,23 @@ static void complain(struct reading *reading, const char *what, const char *name
 		reading->complain(reading->userdata, where, text);
 }
 
-/* Bounds with units would have to be spelled in them; the manual page has those. */
 static void complain_range(struct reading *reading, const struct key *key, const char *value)
 {
-	char text[100];
+	char text[100 + 2 * UNITS_SIZE], low[UNITS_SIZE], high[UNITS_SIZE];
 
 	if (key->type == VALUE_U32)
 		(void)snprintf(text, sizeof(text), "%.40s (%" PRIu64 " to %" PRIu64 ")", value,
 			       key->min, key->max);
+	else if (key->type == VALUE_SHARE)
+		(void)snprintf(text, sizeof(text), "%.40s (0%% to 100%%)", value);
+	else if (key->type == VALUE_SPAN)
+		(void)snprintf(text, sizeof(text), "%.40s (%s to %s)", value,
+			       units_format_span((int64_t)key->min, low),
+			       units_format_span((int64_t)key->max, high));
+	else if (key->type == VALUE_BYTES)
+		(void)snprintf(text, sizeof(text), "%.40s (%s to %s)", value,
+			       units_format_bytes(key->min, low),
+			       units_format_bytes(key->max, high));
 	else
 		(void)snprintf(text, sizeof(text), "%s", value);
 	complain(reading, "value out of range:", key->name, text);

@@ -25,7 +25,7 @@ wrong 'a value out of range' '6: value out of range: CrashLoopLimit=64' '[Thrott
 wrong 'more fulls than are remembered' '6: value out of range: FullPerSignature=17 \(0 to 16\)' '[Capture]' 'FullPerSignature=17'
 wrong 'a span without sense' '6: bad value: AgeOut=8parsec' '[Throttle]' 'AgeOut=8parsec'
 wrong 'a size without sense' '6: bad value: MaxCoreSize=2X' '[Capture]' 'MaxCoreSize=2X'
-wrong 'a share above all' '(6: value out of range|6: bad value): MaxUse=101%' '[Store]' 'MaxUse=101%'
+wrong 'a share above all' '6: value out of range: MaxUse=101% \(0% to 100%\)' '[Store]' 'MaxUse=101%'
 wrong 'a word that is no yes' '6: bad value: Enabled=perhaps' '[Throttle]' 'Enabled=perhaps'
 wrong 'a kind that is none' '6: bad value: Kind=half' '[Capture]' 'Kind=half'
 wrong 'a line that is nothing' '6: not a section' '[Throttle]' 'nonsense'

@@ -31,7 +31,7 @@ rows() {
 		2|-S: 'soon' is not a time: .*-2h|list -S soon
 		2|--since: 'soon' is not a time|list --since=soon
 		2|--until: '2026-13-01' is not a time|list --until 2026-13-01
-		2|-n: '0' is out of range|list -n 0
+		2|-n: '0' is out of range.*1 or more|list -n 0
 		2|-n: 'x' is not a whole number|list -n x
 		2|--json: 'long' is not 'pretty', 'short' or 'off'|list --json=long
 		2|--reverse takes no value|list --reverse=yes
@@ -62,7 +62,7 @@ rows() {
 		2|takes no arguments: 'x'|doctor x
 		2|--older-than: 'old' is not a span of time|prune --older-than=old
 		2|--larger-than: 'big' is not a size|prune --larger-than big
-		2|--larger-than: '0' is out of range|prune --larger-than 0
+		2|--larger-than: '0' is out of range.*1 or more|prune --larger-than 0
 		2|--down-to: '-1' is not a size|prune --down-to=-1
 		2|--cores-only wants a choice|prune --cores-only
 		2|--process: '' cannot be used|prune --process=
@@ -72,11 +72,11 @@ rows() {
 		1|nosuch: No such file|replay DIR/nosuch
 		2|takes one trace|simulate
 		1|nosuch: No such file|simulate DIR/nosuch
-		2|--limit: '64' is out of range|simulate --limit=64 DIR/bang
+		2|--limit: '64' is out of range.*1 to 63|simulate --limit=64 DIR/bang
 		2|--every: '0' is out of range|simulate --every 0 DIR/bang
 		2|--age-out: '0' is out of range|simulate --age-out 0 DIR/bang
 		2|--interval: '0s' is out of range|simulate --interval 0s DIR/bang
-		2|--novel: '17' is out of range|simulate --novel 17 DIR/bang
+		2|--novel: '17' is out of range.*0 to 16|simulate --novel 17 DIR/bang
 		1|backwards:2: time runs backwards|simulate DIR/backwards
 		1|uids:1: uid= may stand there once|simulate DIR/uids
 		1|signatures:1: signature= may stand there once|simulate DIR/signatures
@@ -86,7 +86,7 @@ rows() {
 		1|behind:1: nothing may stand behind 'tick'|simulate DIR/behind
 		2|takes the name of one process|report
 		2|takes the name of one process|report ''
-		2|-s: '65' is out of range|report -s 65 app
+		2|-s: '65' is out of range.*0 to 64|report -s 65 app
 		2|--uid: 'root' is not a user's number|report --uid root app
 		1|does not exist: 'corefold enable' makes it|list -C DIR/none.conf
 		1|open: .*safe|list -C DIR/open.conf
