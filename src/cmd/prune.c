@@ -53,6 +53,7 @@ struct prune {
 	uint64_t freed_bytes;
 	uint64_t gone;
 	json_t *removed; /* with --json */
+	int status; /* CMD_FAILED: something that was chosen is still there */
 };
 
 /* ---- one record ---- */
@@ -87,19 +88,28 @@ static void tell(struct prune *prune, const char *id, const char *process, uint6
 			     bytes ? units_format_bytes(bytes, size) : "no core");
 }
 
-static void prune_one(struct prune *prune, int store_fd, const char *id, const char *process)
+static void prune_one(struct cmd *cmd, struct prune *prune, int store_fd, const char *id,
+		      const char *process)
 {
 	uint64_t bytes = file_bytes(store_fd, id, STORE_CORE_SUFFIX);
 
 	if (prune->cores_only && bytes == 0)
 		return;
+	if (!prune->cores_only && !prune->dry_run) {
+		/* first: a core without a record is litter, not a lie */
+		store_remove(store_fd, id, STORE_RECORD_SUFFIX);
+		if (store_has(store_fd, id, STORE_RECORD_SUFFIX) != 0) {
+			prune->status = cmd_failed(cmd, "record %s cannot be removed: look at "
+							"cores/%s" STORE_RECORD_SUFFIX
+							", which may be a directory",
+						   id, id);
+			return;
+		}
+	}
 	prune->stored_bytes -= bytes < prune->stored_bytes ? bytes : prune->stored_bytes;
 	tell(prune, id, process, bytes, !prune->cores_only);
-	if (prune->dry_run)
-		return;
-	if (!prune->cores_only) /* first: a core without a record is litter, not a lie */
-		store_remove(store_fd, id, STORE_RECORD_SUFFIX);
-	store_remove(store_fd, id, STORE_CORE_SUFFIX);
+	if (!prune->dry_run)
+		store_remove(store_fd, id, STORE_CORE_SUFFIX);
 }
 
 static bool chosen(const struct prune *prune, const json_t *json, const struct record *record,
@@ -118,12 +128,12 @@ static void look_at(struct cmd *cmd, struct prune *prune, int store_fd, const ch
 	struct record record = RECORD_NULL;
 
 	if (!json && prune->unreadable && !cmd_record_is_later(store_fd, id))
-		prune_one(prune, store_fd, id, "");
+		prune_one(cmd, prune, store_fd, id, "");
 	else if (!json)
 		choice_unreadable(cmd, store_fd, id);
 	else if (!prune->unreadable && record_from_json(json, &record) == 0 &&
 		 chosen(prune, json, &record, file_bytes(store_fd, id, STORE_CORE_SUFFIX)))
-		prune_one(prune, store_fd, id, record.process);
+		prune_one(cmd, prune, store_fd, id, record.process);
 	json_decref(json);
 }
 
@@ -212,7 +222,7 @@ static int prune_all(struct cmd *cmd, struct prune *prune, int store_fd)
 	if (status == CMD_DONE)
 		status = tell_all(cmd, prune);
 	json_decref(prune->removed);
-	return status;
+	return status == CMD_DONE ? prune->status : status;
 }
 
 /* ---- the command ---- */

@@ -123,6 +123,11 @@ try 1 1 'info of it fails' info -C "$conf" "$first"
 try 0 0 'prune --unreadable' prune -C "$conf" --unreadable
 matches '... removes it' "$out" "removed $first"
 try 0 0 'and all is well' list -C "$conf"
+mkdir "$state/cores/$first.json"
+try 1 1 'prune --unreadable of a directory' prune -C "$conf" --unreadable
+matches '... says that it is still there' "$err" "record $first cannot be removed"
+is '... and not that it has gone' "$out" 'removed 0 records, 0B'
+rmdir "$state/cores/$first.json"
 
 # ---- prune ----
 
