@@ -432,6 +432,12 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 				  COREFOLD_VERSION "), nothing was changed: install that one again, "
 				  "or move the file away to go on with what counters and records tell",
 				  cmd->config.directory);
+	if (r == -EROFS)
+		return cmd_failed(cmd,
+				  "%s is on a read-only file system, its counts cannot be brought up "
+				  "to date: 'mount -o remount,rw' it, or look at the records with "
+				  "'corefold list' and 'dump', which only read",
+				  cmd->config.directory);
 	if (r != 0)
 		return cmd_failed(cmd, "%s/" STATE_FILE ": %s", cmd->config.directory,
 				  strerror(r < 0 ? -r : EIO));

@@ -53,6 +53,16 @@ chown "$stranger" "$state/counters" || failed 'chown'
 refuses "the counters are a stranger's" counters
 mended "the counters are a stranger's"
 
+# On a read-only file system the records can be read; what needs the counts says what to do.
+read_only() { # COMMAND
+	unshare -m sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 9
+		exec "$2" "$3" -C "$4"' sh "$state" "$base/corefold" "$1" "$conf"
+}
+is 'read-only: list reads' "$(read_only list 2>&1 | grep -c kept)" 3
+read_only status >/dev/null 2>"$base/errors"
+is 'read-only: status fails, in a line' "$? $(wc -l <"$base/errors")" '1 1'
+matches 'read-only: and says what can be done' "$(cat "$base/errors")" 'remount,rw.*corefold list'
+
 # What is nobody's mistake is moved by the tick, and not by who only asks.
 mv "$state/cores" "$base/records"
 ln -s "$base/records" "$state/cores"
