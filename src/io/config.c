@@ -86,7 +86,6 @@ const char *config_default_path(void)
 
 void config_init(struct config *config)
 {
-	memset(config, 0, sizeof(*config)); /* what lies between the fields, too */
 	*config = (struct config){
 		.throttle = THROTTLE_LIMITS_DEFAULT,
 		.pending_max_ns = 86400 * NS_PER_SEC,

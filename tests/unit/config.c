@@ -3,6 +3,7 @@
 #include "io/config.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,18 @@ static int64_t field(const struct config *config, size_t offset, size_t size)
 	return wide;
 }
 
+#define NO_FIELD SIZE_MAX
+
+/* Field by field: what lies between them is anything. */
+static void claim_same_but(const struct config *config, const struct config *initial,
+			   size_t but_offset)
+{
+	for (int k = 0; k < ROWS(keys); k++)
+		if (keys[k].offset != but_offset)
+			claim_int_eq(keys[k].key, field(config, keys[k].offset, keys[k].size),
+				     field(initial, keys[k].offset, keys[k].size));
+}
+
 START_TEST(test_key)
 {
 	struct config initial, config;
@@ -110,10 +123,7 @@ START_TEST(test_key)
 	claim_str_eq(keys[_i].key, complaints.bytes, "");
 	claim_int_eq(keys[_i].key, field(&config, keys[_i].offset, keys[_i].size),
 		     keys[_i].value);
-	/* And nothing else has changed. */
-	memcpy((char *)&config + keys[_i].offset, (char *)&initial + keys[_i].offset,
-	       keys[_i].size);
-	ck_assert_mem_eq(&config, &initial, offsetof(struct config, directory));
+	claim_same_but(&config, &initial, keys[_i].offset);
 	ck_assert_str_eq(config.directory, initial.directory);
 	ck_assert_str_eq(config.on_keep, "");
 }
@@ -132,7 +142,7 @@ START_TEST(test_bad_value)
 	config_init(&initial);
 	config = read_text(text);
 	claim_str_eq(keys[_i].key, complaints.bytes, wanted);
-	ck_assert_mem_eq(&config, &initial, offsetof(struct config, directory));
+	claim_same_but(&config, &initial, NO_FIELD);
 }
 END_TEST
 
