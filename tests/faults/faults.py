@@ -72,7 +72,9 @@ ERRORS = {
     "restart_syscall": [],
     "getrandom": ["EINTR"],
     "rt_sigprocmask": [],
-    "rseq": [],  # the C library ends a program that cannot have a thread's
+    # The C library ends a program that cannot have these for a thread.
+    "rseq": [],
+    "set_robust_list": [],
 }
 
 
