@@ -188,6 +188,8 @@ in_every_way() {
 	ways=$base/ways
 	rm -rf "$ways"
 	mkdir "$ways"
+	# Without a limit nobody waits for the handler: a small core fits into the pipe.
+	echo 256 >/proc/sys/kernel/core_pipe_limit
 	set_pattern "|$base/twice take $ways %P"
 	(cd "$ways" && exec "$base/victim-crasher" "$@")
 	for ((i = 0; i < 600; i++)); do
