@@ -163,7 +163,12 @@ static int grow(struct answer_text *text)
 	return 0;
 }
 
-/* Reads to the end, the bound or the deadline, whichever is first. */
+static bool is_whole(const struct answer_text *text)
+{
+	return text->n > 0 && text->bytes[text->n - 1] == PROTOCOL_ANSWER_END;
+}
+
+/* Reads to the answer's end, the program's, the bound or the deadline, whichever is first. */
 static int drain(int fd, int64_t end_ms, struct answer_text *text)
 {
 	for (;;) {
@@ -188,6 +193,8 @@ static int drain(int fd, int64_t end_ms, struct answer_text *text)
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
 		text->n += n > 0 ? (size_t)n : 0;
+		if (is_whole(text))
+			return 0;
 	}
 }
 
@@ -222,7 +229,20 @@ static int judge(int drained, int status)
 		return WTERMSIG(status) == SIGALRM ? CLIENT_E_TIME : CLIENT_E_FAILED;
 	if (WEXITSTATUS(status) == EXIT_MISSING)
 		return CLIENT_E_MISSING;
-	return WEXITSTATUS(status) == 0 ? 0 : CLIENT_E_FAILED;
+	return WEXITSTATUS(status) == 0 ? CLIENT_E_ANSWER : CLIENT_E_FAILED;
+}
+
+/*
+ * A program that has answered is of no more use. Tearing it down takes as long as starting
+ * it did: while a process is held nobody waits for that, and who comes after us reaps it.
+ */
+static void dismiss(const struct client_request *request, pid_t pid)
+{
+	int status;
+
+	(void)kill(pid, SIGKILL); /* ours and not reaped: the pid is its */
+	if (!request->live)
+		(void)reap(pid, true, &status);
 }
 
 static bool well_formed(const json_t *answer)
@@ -300,11 +320,14 @@ int client_unwind(const struct client_request *request, json_t **ret_answer)
 		return r;
 	drained = drain(fd, end_ms, &text);
 	close_fd(&fd); /* a writer that is not done yet gets SIGPIPE */
-	r = reap(pid, drained != 0, &status);
-	if (r == 0)
-		r = judge(drained, status);
-	if (r == 0)
+	if (drained == 0 && is_whole(&text)) {
+		dismiss(request, pid);
 		r = parse(&text, ret_answer);
+	} else {
+		r = reap(pid, drained != 0, &status);
+		if (r == 0)
+			r = judge(drained, status);
+	}
 	free(text.bytes);
 	return r;
 }

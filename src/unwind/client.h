@@ -6,8 +6,8 @@
  *
  * The program is started with exactly the descriptors named here: not our stdin (who holds
  * the pipe of a core holds the crashed process), no lock, no state. Its answer is drained
- * up to a bound, one deadline stands over everything, and it is killed and reaped whatever
- * it does. Nothing of the caller's is changed: no signal handlers, no SIGCHLD needed.
+ * up to a bound, one deadline stands over everything, and it is killed whatever it does, and
+ * reaped unless a process is held meanwhile (live). Nothing of the caller's is changed: no signal handlers, no SIGCHLD needed.
  *
  * The answer is believed as little as the crash: it is JSON of the documented shape or an
  * error, but its content was led by a hostile process.

@@ -184,8 +184,9 @@ static int print(const json_t *answer)
 
 	if (!text)
 		return -ENOMEM;
-	if (n > PROTOCOL_ANSWER_MAX)
+	if (n >= PROTOCOL_ANSWER_MAX)
 		return -E2BIG;
+	text[n++] = PROTOCOL_ANSWER_END; /* in the place of the terminator */
 	return dir_write_all(STDOUT_FILENO, text, n);
 }
 

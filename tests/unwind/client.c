@@ -57,9 +57,11 @@ static const struct {
 	int wanted;
 } rows[] = {
 	{ "an answer", "echo '" ANSWER "'", 0 },
-	{ "an answer, and then it stays", "echo '" ANSWER "'; exec >&-; sleep 5",
+	{ "an answer, and then it stays", "echo '" ANSWER "'; exec sleep 60", 0 },
+	{ "an answer without an end", "printf %s '" ANSWER "'", CLIENT_E_ANSWER },
+	{ "half an answer, and then it stays", "printf %s '" ANSWER "'; exec >&-; sleep 60",
 	  CLIENT_E_FAILED },
-	{ "an answer, but a failure", "echo '" ANSWER "'; exit 1", CLIENT_E_FAILED },
+	{ "half an answer, and a failure", "printf %s '" ANSWER "'; exit 1", CLIENT_E_FAILED },
 	{ "nothing", "exit 0", CLIENT_E_ANSWER },
 	{ "no JSON", "echo hello", CLIENT_E_ANSWER },
 	{ "other JSON", "echo '{\"version\":1}'", CLIENT_E_ANSWER },
@@ -94,6 +96,24 @@ START_TEST(test_program)
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	ck_assert_int_eq(errno, ECHILD);
 	json_decref(answer);
+}
+END_TEST
+
+/* While a process is held nobody waits until a program that has answered is torn down. */
+START_TEST(test_dismissed)
+{
+	json_t *answer = NULL;
+	int head = client_memfd("head", 4), status;
+	struct client_request request = { .program = program,
+					  .head_fd = head,
+					  .memory_fd = head,
+					  .live = true };
+
+	write_program("trap '' TERM; echo '" ANSWER "'; exec sleep 60");
+	ck_assert_int_eq(client_unwind(&request, &answer), 0);
+	json_decref(answer);
+	ck_assert_int_gt(waitpid(-1, &status, 0), 0);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 END_TEST
 
@@ -205,6 +225,7 @@ int main(void)
 		return EXIT_FAILURE;
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, test_program, 0, ROWS(rows));
+	tcase_add_test(tc, test_dismissed);
 	tcase_add_test(tc, test_missing);
 	tcase_add_test(tc, test_descriptors);
 	tcase_add_test(tc, test_stdin);
