@@ -32,6 +32,7 @@ struct blob {
 	char process[NAME_SIZE];
 	struct config config;
 	uint64_t head_bytes; /* of the dump, read already: they stand behind this */
+	int head_error; /* of reading them */
 	int pipe_fd;
 	int dir_fd;
 	int proof_fd;
@@ -52,6 +53,7 @@ static void fill(const struct crash *crash, struct blob *blob)
 		.started_ms = crash->started_ms,
 		.config = *crash->config,
 		.head_bytes = crash->head_bytes,
+		.head_error = crash->head_error,
 		.pipe_fd = crash->source.fd,
 		.dir_fd = crash->ledger->dir_fd,
 		.proof_fd = crash->ledger->state->fd,
@@ -115,8 +117,10 @@ void handover_exec(struct crash *crash)
 }
 
 /* What was read of the dump before is not in the pipe any more. */
-static int take_head(int blob_fd, size_t head_bytes, struct crash *crash)
+static int take_head(int blob_fd, const struct blob *blob, struct crash *crash)
 {
+	const size_t head_bytes = blob->head_bytes;
+
 	if (head_bytes == 0)
 		return 0;
 	if (head_bytes > ELFCORE_HEAD_MAX)
@@ -127,7 +131,10 @@ static int take_head(int blob_fd, size_t head_bytes, struct crash *crash)
 	crash->head_bytes = head_bytes;
 	if (pread(blob_fd, crash->head, head_bytes, sizeof(struct blob)) != (ssize_t)head_bytes)
 		return -EBADMSG;
-	crash->core_parsed = elfcore_parse(crash->head, head_bytes, &crash->core) == 0;
+	crash->head_error = blob->head_error;
+	if (crash->head_error == 0)
+		crash->head_error = elfcore_parse(crash->head, head_bytes, &crash->core);
+	crash->core_parsed = crash->head_error == 0;
 	return 0;
 }
 
@@ -142,7 +149,7 @@ int handover_receive(int blob_fd, struct crash *crash, struct config *config,
 		return -EBADMSG;
 	(void)set_inherit(&blob, blob_fd, false);
 	log_set(blob.log);
-	r = take_head(blob_fd, blob.head_bytes, crash);
+	r = take_head(blob_fd, &blob, crash);
 	(void)close(blob_fd);
 	if (r < 0)
 		return r;

@@ -46,6 +46,8 @@ static void take_result(struct take *take, const struct capture_result *result)
 				 ? RECORD_SOURCE_MEM
 				 : RECORD_SOURCE_PIPE;
 	because = result->incomplete_because;
+	if (crash->head_error == ELFCORE_E_SHORT)
+		because = "the dump ended inside its headers";
 	if (take->verdict.kind == CAPTURE_THREADS && take->stash.incomplete_because)
 		because = take->stash.incomplete_because;
 	record->complete = !because;
@@ -302,6 +304,17 @@ static void lower_to_none(struct crash *crash, const char *why)
 	record->core_bytes = record->stored_bytes = 0;
 	record->complete = false;
 	(void)snprintf(record->capture_reason, sizeof(record->capture_reason), "%s", why);
+	record_set(record, "incomplete_reason", json_string(why));
+}
+
+/* Of what the kernel did not write nothing can be taken: it found the victim killed, or hangs. */
+static const char *why_no_dump(const struct crash *crash)
+{
+	if (crash->head_error == -ETIME)
+		return "the kernel wrote no dump within MaxHold";
+	if (crash->head_error == ELFCORE_E_SHORT && crash->head_bytes == 0)
+		return "the dump ended before its first byte";
+	return NULL;
 }
 
 static int take_most(struct take *take)
@@ -349,6 +362,7 @@ void take_core(struct crash *crash)
 		.stash = STASH_NULL,
 	};
 	struct record *record = &crash->record;
+	const char *no_dump = why_no_dump(crash);
 	char why[96];
 	int r = 0;
 
@@ -359,9 +373,9 @@ void take_core(struct crash *crash)
 	/* No stacks will be stored: look at them while they are there. */
 	if (take.verdict.kind < CAPTURE_THREADS)
 		(void)analyse_unwind(crash, -1, true);
-	if (crash->head_error == -ETIME)
-		plan_lower(&take.verdict, CAPTURE_NONE, "the kernel wrote no dump within MaxHold");
-	if (take.verdict.kind != CAPTURE_NONE)
+	if (take.verdict.kind == CAPTURE_NONE)
+		no_dump = NULL; /* nor is one wanted */
+	else if (!no_dump)
 		r = take_most(&take);
 	record->capture = take.verdict.kind;
 	(void)snprintf(record->capture_reason, sizeof(record->capture_reason), "%s",
@@ -369,8 +383,10 @@ void take_core(struct crash *crash)
 	if (r != 0) {
 		(void)snprintf(why, sizeof(why), "capture failed: %s",
 			       strerror(r < 0 ? -r : EPERM));
-		lower_to_none(crash, why);
+		no_dump = why;
 	}
+	if (no_dump)
+		lower_to_none(crash, no_dump);
 	if (take.claimed && record->capture != CAPTURE_FULL)
 		fulls_forget(crash->ledger->dir_fd, take.claimed, record->id);
 	stash_done(&take.stash);

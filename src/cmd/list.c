@@ -124,7 +124,8 @@ static int add_row(struct table *table, const json_t *json)
 
 	if (record_from_json(json, &record) < 0)
 		return 0;
-	whole = record.complete || record.capture == CAPTURE_NONE;
+	whole = record.complete || (record.capture == CAPTURE_NONE &&
+				    !json_object_get(json, "incomplete_reason"));
 	(void)snprintf(pid, sizeof(pid), "%" PRId64, record.pid);
 	(void)snprintf(uid, sizeof(uid), "%u", record.uid);
 	(void)snprintf(signal, sizeof(signal), "%d", record.signal);
@@ -292,7 +293,8 @@ const struct command cmd_list = {
 	.summary = "list the crashes that were kept, oldest first",
 	.description =
 		"MATCH is an id or its beginning, a pid, a process or the path of an executable.\n"
-		"A '!' behind CAPTURE marks a core that is not complete; info says why.",
+		"A '!' behind CAPTURE marks a core that is not complete, or that could not be taken;\n"
+		"info says why.",
 	.options = options,
 	.has_json = true,
 	.has_times = true,

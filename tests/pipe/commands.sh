@@ -76,13 +76,25 @@ is 'and the ledger adds up' \
 head -c 4096 /dev/urandom >"$base/garbage"
 head -c 2000 "$base/large" >"$base/short"
 : >"$base/empty"
-for core in garbage short empty; do
+why_not_whole() {
+	cf info --json last | jq -r '[.capture, .complete, .incomplete_reason, .source] | join("|")'
+}
+head -c 40 "$base/large" >"$base/shorter"
+while IFS=: read -r core why; do
 	handle "$base/$core" -F
 	is "handle $core" $? 0
 	fails=$(grep -c Sanitizer "$base/err")
 	is "... and no sanitizer has a word to say" "$fails" 0
-done
-is 'all of them are counted' "$(cf status --json | jq .crashes)" 46
+	is '... its record says why it is not whole' "$(why_not_whole)" "$why"
+	matches '... info, too' "$(cf info last)" "$(cut -d'|' -f3 <<<"$why")"
+	matches '... and list marks it' "$(cf list last)" " ${why%%|*}! "
+done <<-'EOF'
+	garbage:full|false|not an ELF core|pipe
+	short:full|false|the dump ended early|pipe
+	shorter:full|false|the dump ended inside its headers|pipe
+	empty:none|false|the dump ended before its first byte|none
+EOF
+is 'all of them are counted' "$(cf status --json | jq .crashes)" 47
 matches 'and say what is wrong' "$(cf info --json last | jq -c .)" 'dump_error'
 
 usage() { # CLAIM ARGUMENT...
@@ -100,7 +112,7 @@ usage 'a signal too large' -P1 -s256
 usage 'a dump mode that is none' -P1 -d3
 usage 'a word too many' -P1 -F word
 usage 'an unknown option' -P1 -Z
-is 'and none of it is counted' "$(cf status --json | jq .crashes)" 46
+is 'and none of it is counted' "$(cf status --json | jq .crashes)" 47
 
 # ---- list, info ----
 
