@@ -228,6 +228,25 @@ static void complain_range(struct reading *reading, const struct key *key, const
 	complain(reading, "value out of range:", key->name, text);
 }
 
+static void complain_form(struct reading *reading, const struct key *key, const char *value)
+{
+	static const char *const forms[] = {
+		[VALUE_BOOL] = "yes or no",
+		[VALUE_U32] = "a whole number",
+		[VALUE_U64] = "a whole number",
+		[VALUE_BYTES] = "a size such as 512M",
+		[VALUE_SPAN] = "a time such as 8min",
+		[VALUE_SHARE] = "a share such as 10%",
+		[VALUE_KIND] = "auto, full, threads, notes or none",
+		[VALUE_PATH] = "an absolute path",
+		[VALUE_TEXT] = "a command",
+	};
+	char text[100];
+
+	(void)snprintf(text, sizeof(text), "%.50s (%s)", value, forms[key->type]);
+	complain(reading, *value ? "bad value:" : "no value:", key->name, text);
+}
+
 static int take_value(void *userdata, const char *section, const char *name, const char *value)
 {
 	struct reading *reading = userdata;
@@ -245,7 +264,7 @@ static int take_value(void *userdata, const char *section, const char *name, con
 		if (r == -ERANGE)
 			complain_range(reading, &keys[i], value);
 		else if (r < 0)
-			complain(reading, "bad value:", name, value);
+			complain_form(reading, &keys[i], value);
 		return 1;
 	}
 	if (section_known)

@@ -137,11 +137,11 @@ START_TEST(test_bad_value)
 
 	(void)snprintf(text, sizeof(text), "# first\n[%s]\n\n%s=nonsense\n", keys[_i].section,
 		       keys[_i].key);
-	(void)snprintf(wanted, sizeof(wanted), "corefold.conf:4 bad value: %s=nonsense",
+	(void)snprintf(wanted, sizeof(wanted), "corefold.conf:4 bad value: %s=nonsense (",
 		       keys[_i].key);
 	config_init(&initial);
 	config = read_text(text);
-	claim_str_eq(keys[_i].key, complaints.bytes, wanted);
+	claim_int_eq(keys[_i].key, strncmp(complaints.bytes, wanted, strlen(wanted)), 0);
 	claim_same_but(&config, &initial, NO_FIELD);
 }
 END_TEST
@@ -202,7 +202,7 @@ static const struct {
 	{ "too large", "[Throttle]\nCrashLoopLimit=64\n",
 	  "corefold.conf:2 value out of range: CrashLoopLimit=64 (1 to 63)", 8 },
 	{ "no value", "[Throttle]\nCrashLoopLimit=\n",
-	  "corefold.conf:2 bad value: CrashLoopLimit", 8 },
+	  "corefold.conf:2 no value: CrashLoopLimit= (a whole number)", 8 },
 	{ "neither key nor section", "[Throttle]\nhello\nCrashLoopLimit=5\n",
 	  "corefold.conf:2 not a section, key or comment  ", 5 },
 	{ "a section that does not end", "[Throttle\nCrashLoopLimit=5\n",
@@ -214,7 +214,7 @@ static const struct {
 	{ "a line that is too long", "[Throttle]\nX=" TENS(TENS("xyz")) "\nCrashLoopLimit=5\n",
 	  "corefold.conf:2 line too long for a key and its value ", 5 },
 	{ "a directory that is not absolute", "[Store]\nDirectory=var\n",
-	  "corefold.conf:2 bad value: Directory=var", 8 },
+	  "corefold.conf:2 bad value: Directory=var (an absolute path)", 8 },
 	{ "control bytes", "[Throttle]\n\x01\x02=\x03\n", "corefold.conf:2 unknown key \x01\x02", 8 },
 };
 
