@@ -172,11 +172,21 @@ specifiers='-P%P -I%I -u%u -g%g -s%s -t%t -c%c -d%d -F%F'
 
 crash() { "$base/victim-crasher" "$@"; }
 
+# A handler that ends is without its program before it is without its files, and with them
+# it still holds its place in the ledger. A thread of it may be the last to let go of them.
+handler_ends() { # /proc/PID
+	local comm
+	read -r comm <"$1/comm" || return
+	[[ $comm = corefold* ]] || return
+	set -- "$1"/task/*
+	[ $# -gt 1 ] || ! grep -q '^State:.*Z' "$1/status"
+} 2>/dev/null
 handlers_running() {
-	local exe
-	for exe in /proc/[0-9]*/exe; do
-		case $(readlink "$exe" 2>/dev/null) in
+	local process
+	for process in /proc/[0-9]*; do
+		case $(readlink "$process/exe" 2>/dev/null) in
 		"$base"/corefold*) return 0 ;;
+		'') ! handler_ends "$process" || return 0 ;;
 		esac
 	done
 	return 1
