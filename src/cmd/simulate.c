@@ -20,6 +20,8 @@
 #include "policy/name.h"
 #include "policy/units.h"
 
+#define SPAN_MAX_NS (100LL * 365 * 86400 * (int64_t)NS_PER_SEC)
+
 enum {
 	LETTER_LIMIT = 257,
 	LETTER_AGE_OUT,
@@ -33,12 +35,12 @@ enum {
 
 static const struct cmd_option options[] = {
 	{ LETTER_LIMIT, "limit", "N", "crashes inside the age-out that are no loop yet, 1 to 63 (8)" },
-	{ LETTER_AGE_OUT, "age-out", "SPAN", "how long a crash counts (8min)" },
+	{ LETTER_AGE_OUT, "age-out", "SPAN", "how long a crash counts, 1ns to 100y (8min)" },
 	{ LETTER_EVERY, "every", "N", "a loop keeps one crash of N, 1 or more (10)" },
 	{ LETTER_NOVEL, "novel", "N", "new signatures kept per process and age-out, 0 to 16 (8)" },
-	{ LETTER_SLOW_LIMIT, "slow-limit", "N", "crashes inside the slow window, 0 for none (0)" },
-	{ LETTER_SLOW_WINDOW, "slow-window", "SPAN", "how long that window is (24h)" },
-	{ LETTER_INTERVAL, "interval", "SPAN", "what an hour is (1h)" },
+	{ LETTER_SLOW_LIMIT, "slow-limit", "N", "crashes inside the slow window, 1 to 63, or 0 for none (0)" },
+	{ LETTER_SLOW_WINDOW, "slow-window", "SPAN", "how long that window is, 1ns to 100y (24h)" },
+	{ LETTER_INTERVAL, "interval", "SPAN", "what an hour is, 1ns to 100y (1h)" },
 	{ LETTER_NO_THROTTLE, "no-throttle", NULL, "keep every crash" },
 	{ 0 },
 };
@@ -275,7 +277,7 @@ static int take_span(int64_t *ret_ns)
 	int r;
 
 	r = units_parse_span(optarg, &span);
-	if (r == 0 && span == 0)
+	if (r == 0 && (span == 0 || span > SPAN_MAX_NS))
 		return -ERANGE;
 	if (r == 0)
 		*ret_ns = span;
@@ -299,7 +301,7 @@ static int take_option(struct simulation *sim, int letter)
 {
 	switch (letter) {
 	case LETTER_LIMIT:
-		return take_number(0, THROTTLE_LIMIT_MAX, &sim->limits.limit);
+		return take_number(1, THROTTLE_LIMIT_MAX, &sim->limits.limit);
 	case LETTER_SLOW_LIMIT:
 		return take_number(0, THROTTLE_LIMIT_MAX, &sim->limits.slow_limit);
 	case LETTER_EVERY:

@@ -73,9 +73,13 @@ rows() {
 		2|takes one trace|simulate
 		1|nosuch: No such file|simulate DIR/nosuch
 		2|--limit: '64' is out of range.*1 to 63|simulate --limit=64 DIR/bang
-		2|--every: '0' is out of range|simulate --every 0 DIR/bang
-		2|--age-out: '0' is out of range|simulate --age-out 0 DIR/bang
-		2|--interval: '0s' is out of range|simulate --interval 0s DIR/bang
+		2|--every: '0' is out of range.*1 or more|simulate --every 0 DIR/bang
+		2|--limit: '0' is out of range.*1 to 63|simulate --limit=0 DIR/bang
+		2|--slow-limit: '64' is out of range.*1 to 63, or 0|simulate --slow-limit=64 DIR/bang
+		2|--slow-window: '0' is out of range.*1ns to 100y|simulate --slow-window 0 DIR/bang
+		2|--age-out: '0' is out of range.*1ns to 100y|simulate --age-out 0 DIR/bang
+		2|--age-out: '101y' is out of range.*1ns to 100y|simulate --age-out 101y DIR/bang
+		2|--interval: '0s' is out of range.*1ns to 100y|simulate --interval 0s DIR/bang
 		2|--novel: '17' is out of range.*0 to 16|simulate --novel 17 DIR/bang
 		1|backwards:2: time runs backwards|simulate DIR/backwards
 		1|uids:1: uid= may stand there once|simulate DIR/uids
