@@ -52,6 +52,7 @@ struct patient {
 	struct diagnosis_facts facts;
 	char pattern[SYSCTL_SIZE], wanted[2 * PATH_MAX], program[PATH_MAX];
 	char keep[PATH_MAX], unwind[PATH_MAX];
+	char hook[CONFIG_COMMAND_SIZE];
 	char units[512], enable[PATH_MAX + 32], config[PATH_MAX + 8];
 	char stranger[NAME_MAX + 1], owner[SETTINGS_OWNER_SIZE], records_aside[NAME_MAX + 1];
 	struct sysctld_setting next;
@@ -310,6 +311,44 @@ static void look_at_state(struct cmd *cmd, bool crash, struct patient *p)
 	ledger_done(&ledger);
 }
 
+/* ---- commands for crashes ---- */
+
+static bool hook_is_well(const char *command, struct patient *p)
+{
+	struct diagnosis_facts *f = &p->facts;
+	struct stat st;
+
+	(void)snprintf(p->hook, sizeof(p->hook), "%.*s", (int)strcspn(command, " \t"), command);
+	f->hook_error = access(p->hook, X_OK) < 0 || stat(p->hook, &st) < 0 ? errno : 0;
+	if (f->hook_error == 0 && !S_ISREG(st.st_mode))
+		f->hook_error = EACCES; /* as execve(2) says */
+	return p->hook[0] == '/' && f->hook_error == 0 &&
+	       (st.st_uid == 0 || st.st_uid == f->directory_uid) &&
+	       !(st.st_mode & (S_IWGRP | S_IWOTH)) && safe_parent(p->hook, f->directory_uid);
+}
+
+/* After the state, which is read as its owner: that one runs them. */
+static void look_at_hooks(const struct config *config, struct patient *p)
+{
+	const struct {
+		const char *key, *command;
+	} hooks[] = {
+		{ "OnKeep", config->on_keep },
+		{ "OnNewSignature", config->on_new_signature },
+		{ "OnLoopStart", config->on_loop_start },
+		{ "OnLoopEnd", config->on_loop_end },
+	};
+	struct diagnosis_facts *f = &p->facts;
+
+	f->hook = "";
+	f->hook_program = p->hook;
+	for (size_t i = 0; i < ARRAY_SIZE(hooks) && !*f->hook; i++) {
+		f->hooks += hooks[i].command[0] != '\0';
+		if (hooks[i].command[0] && !hook_is_well(hooks[i].command, p))
+			f->hook = hooks[i].key;
+	}
+}
+
 static void look(struct cmd *cmd, bool crash, struct patient *p)
 {
 	struct clock_reading now = { 0 };
@@ -327,6 +366,7 @@ static void look(struct cmd *cmd, bool crash, struct patient *p)
 	look_at_directory(&cmd->config, p);
 	look_at_programs(p);
 	look_at_state(cmd, crash, p);
+	look_at_hooks(&cmd->config, p);
 }
 
 /* ---- telling ---- */

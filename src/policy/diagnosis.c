@@ -267,6 +267,28 @@ static void judge_sandbox(const struct diagnosis_facts *f, struct diagnosis *d)
 	mend(d, "a kernel with CONFIG_SECCOMP_FILTER=y");
 }
 
+static void judge_hooks(const struct diagnosis_facts *f, struct diagnosis *d)
+{
+	if (f->hooks > 0 && !f->state_tried) {
+		say(d, DIAGNOSIS_SKIPPED, "only root and the state's owner can try its commands");
+	} else if (!*f->hook) {
+		say(d, DIAGNOSIS_OK, f->hooks > 0 ? "the commands of [Hook] can be run" :
+						    "no command is to be run for crashes");
+	} else if (f->hook_program[0] != '/') {
+		say(d, DIAGNOSIS_WARN, "%s=%s is never run: its path is not absolute", f->hook,
+		    f->hook_program);
+		mend(d, "command -v %s (and %s= with what that says)", f->hook_program, f->hook);
+	} else if (f->hook_error != 0) {
+		say(d, DIAGNOSIS_WARN, "%s=%s cannot be run by uid %u: %s", f->hook,
+		    f->hook_program, f->directory_uid, strerror(f->hook_error));
+		mend(d, "ls -l %s (and chmod, or another %s=)", f->hook_program, f->hook);
+	} else {
+		say(d, DIAGNOSIS_FAIL, "others may change %s (%s=), which runs as uid %u",
+		    f->hook_program, f->hook, f->directory_uid);
+		mend(d, "chown root: %s && chmod go-w %s", f->hook_program, f->hook_program);
+	}
+}
+
 /* ---- the state ---- */
 
 /* Why it cannot be read shows in other facts; a tick mends only what is damaged. */
@@ -447,6 +469,7 @@ static const struct {
 	{ "user", judge_user },		{ "directory", judge_directory },
 	{ "owner", judge_owner },	{ "space", judge_space },
 	{ "programs", judge_programs }, { "sandbox", judge_sandbox },
+	{ "hooks", judge_hooks },
 	{ "state", judge_state },	{ "clock", judge_clock },
 	{ "ticks", judge_ticks },	{ "unseen", judge_unseen },
 	{ "crash", judge_crash },	{ "backtrace", judge_backtrace },

@@ -78,6 +78,11 @@ struct diagnosis_facts {
 	bool keep_runs, unwind_runs;
 	bool seccomp; /* the kernel has filters */
 
+	/* Commands for crashes, as the state's owner finds them. */
+	unsigned int hooks; /* how many are configured */
+	const char *hook, *hook_program; /* the first that is not well: its key, or "" */
+	int hook_error; /* why it cannot be run; 0: it can, and others may change it */
+
 	/* The state itself. */
 	bool state_tried; /* it should have been possible to read it ... */
 	bool state_known; /* ... and it was */

@@ -68,6 +68,36 @@ write_config 'KeepFree=100%'
 is 'less free than KeepFree' "$(verdict space)" warn
 write_config
 
+# ---- commands for crashes ----
+# hook LINE...: verdict and message
+hook() {
+	write_config '[Hook]' "$@"
+	cf doctor --json --no-crash 2>/dev/null |
+		jq -r '.checks[] | select(.check == "hooks") | "\(.verdict): \(.message)"'
+}
+mkdir "$base/bin"
+printf '#!/bin/sh\n' >"$base/bin/hook"
+chmod 0755 "$base" "$base/bin" "$base/bin/hook"
+is 'no command' "$(hook)" 'ok: no command is to be run for crashes'
+for key in OnKeep OnNewSignature OnLoopStart OnLoopEnd; do
+	is "$key" "$(hook "$key=/bin/true a b")" 'ok: the commands of [Hook] can be run'
+	matches "$key without a path" "$(hook "$key=true a")" "^warn: $key=true .*not absolute"
+done
+matches 'not there' "$(hook "OnKeep=$base/bin/none x")" "^warn: OnKeep=$base/bin/none .*No such file"
+matches 'a directory' "$(hook "OnKeep=$base/bin")" '^warn: .*Permission denied'
+matches 'the second of two' "$(hook 'OnKeep=/bin/true' 'OnLoopEnd=/none')" '^warn: OnLoopEnd=/none'
+chmod 0644 "$base/bin/hook"
+matches 'not executable' "$(hook "OnKeep=$base/bin/hook")" '^warn: .*Permission denied'
+chmod 0775 "$base/bin/hook"
+matches 'others may write to it' "$(hook "OnKeep=$base/bin/hook")" \
+	"^fail: others may change $base/bin/hook \\(OnKeep=\\)"
+chmod 0755 "$base/bin/hook"
+chmod 0777 "$base/bin"
+matches 'or put another in its place' "$(hook "OnKeep=$base/bin/hook")" '^fail: others may change'
+chmod 0755 "$base/bin"
+is 'its owner alone may' "$(hook "OnKeep=$base/bin/hook")" 'ok: the commands of [Hook] can be run'
+write_config
+
 # ---- usage ----
 cf doctor --no-crash too much >/dev/null 2>"$base/errors"
 is 'it takes no arguments' "$? $(wc -l <"$base/errors")" '2 1'

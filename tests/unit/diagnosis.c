@@ -46,6 +46,9 @@ static const struct diagnosis_facts healthy = {
 	.keep_runs = true,
 	.unwind_runs = true,
 	.seccomp = true,
+	.hooks = 1,
+	.hook = "",
+	.hook_program = "mail",
 	.state_tried = true,
 	.state_known = true,
 	.state_error = "the state cannot be opened",
@@ -136,6 +139,8 @@ static const struct change changes[] = {
 	{ "no helper to keep", NUMBER(keep_runs, 0), "programs warn; ", "install" },
 	{ "no unwinder", NUMBER(unwind_runs, 0), "programs warn; ", "install" },
 	{ "no filters", NUMBER(seccomp, 0), "sandbox warn; ", "CONFIG_SECCOMP_FILTER" },
+	{ "a command without its path", STRING(hook, "OnKeep"), "hooks warn; ",
+	  "command -v mail" },
 	{ "a state that cannot be read", NUMBER(state_known, 0),
 	  "state fail; clock skipped; ticks skipped; unseen skipped; ", "corefold tick -C /etc/other.conf" },
 	{ "a ledger that is off", NUMBER(balanced, 0), "state fail; ",
@@ -233,6 +238,36 @@ START_TEST(test_named_configuration)
 }
 END_TEST
 
+static const struct {
+	const char *claim;
+	int error;
+	enum diagnosis_verdict verdict;
+	const char *message;
+} hooks[] = {
+	{ "not there", ENOENT, DIAGNOSIS_WARN, "OnKeep=/x cannot be run by uid 990: No such file" },
+	{ "not executable", EACCES, DIAGNOSIS_WARN, "OnKeep=/x cannot be run by uid 990: Permission" },
+	{ "others may write", 0, DIAGNOSIS_FAIL, "others may change /x (OnKeep=), which runs as uid 990" },
+};
+
+START_TEST(test_hook)
+{
+	struct diagnosis_facts facts = healthy;
+	struct diagnosis checks[DIAGNOSIS_CHECKS_MAX];
+	struct unit_text verdicts = { 0 };
+	const struct diagnosis *hook;
+
+	facts.hook = "OnKeep";
+	facts.hook_program = "/x";
+	facts.hook_error = hooks[_i].error;
+	hook = not_ok(checks, diagnosis_make(&facts, checks), &verdicts);
+	ck_assert_ptr_nonnull(hook);
+	claim_str_eq(hooks[_i].claim, hook->check, "hooks");
+	claim_int_eq(hooks[_i].claim, hook->verdict, hooks[_i].verdict);
+	ck_assert_msg(strncmp(hook->message, hooks[_i].message, strlen(hooks[_i].message)) == 0,
+		      "%s: %s", hooks[_i].claim, hook->message);
+}
+END_TEST
+
 /* Without root the state is not looked at: nothing fails for that, and it is said. */
 START_TEST(test_plain_user)
 {
@@ -244,8 +279,8 @@ START_TEST(test_plain_user)
 	facts.state_error = "only root and the state's owner can read it";
 	facts.drill = DIAGNOSIS_DRILL_IMPOSSIBLE;
 	(void)not_ok(checks, diagnosis_make(&facts, checks), &verdicts);
-	ck_assert_str_eq(verdicts.bytes, "state skipped; clock skipped; ticks skipped; "
-					 "unseen skipped; crash skipped; backtrace skipped; ");
+	ck_assert_str_eq(verdicts.bytes, "hooks skipped; state skipped; clock skipped; "
+					 "ticks skipped; unseen skipped; crash skipped; backtrace skipped; ");
 }
 END_TEST
 
@@ -299,6 +334,7 @@ int main(void)
 	TCase *tcase = unit_case(suite, "all");
 
 	tcase_add_loop_test(tcase, test_change, 0, ROWS(changes));
+	tcase_add_loop_test(tcase, test_hook, 0, ROWS(hooks));
 	tcase_add_test(tcase, test_named_configuration);
 	tcase_add_test(tcase, test_plain_user);
 	tcase_add_loop_test(tcase, test_pattern, 0, ROWS(patterns));
