@@ -197,9 +197,9 @@ static void remove_files(void *userdata, const char *id, bool core, bool record)
 	const int *store_fd = userdata;
 
 	if (record)
-		store_remove(*store_fd, id, STORE_RECORD_SUFFIX);
+		(void)store_remove(*store_fd, id, STORE_RECORD_SUFFIX);
 	if (core)
-		store_remove(*store_fd, id, STORE_CORE_SUFFIX);
+		(void)store_remove(*store_fd, id, STORE_CORE_SUFFIX);
 }
 
 unsigned int quota_apply(int store_fd, const struct config *config, int64_t wall_ns)

@@ -116,11 +116,11 @@ int settle_record(struct ledger *ledger, const struct ledger_ticket *ticket,
 		(void)settle_give_back(ledger, ticket);
 		return r;
 	}
-	store_remove(ledger->store_fd, record->id, STORE_RECORD_SUFFIX);
+	(void)store_remove(ledger->store_fd, record->id, STORE_RECORD_SUFFIX);
 	/* A record that cannot be removed stands for its weight, which nobody else may carry. */
 	if (store_has(ledger->store_fd, record->id, STORE_RECORD_SUFFIX) != 0)
 		return settle_commit(ledger, ticket);
-	store_remove(ledger->store_fd, record->id, STORE_CORE_SUFFIX);
+	(void)store_remove(ledger->store_fd, record->id, STORE_CORE_SUFFIX);
 	(void)settle_give_back(ledger, ticket); /* the reason to tell is the first one */
 	return r;
 }

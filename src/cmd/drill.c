@@ -145,8 +145,8 @@ static void conclude(const struct ledger *ledger, pid_t pid, struct drill_report
 	}
 	read_record(record, report);
 	json_decref(record);
-	store_remove(ledger->store_fd, id, STORE_RECORD_SUFFIX);
-	store_remove(ledger->store_fd, id, STORE_CORE_SUFFIX);
+	(void)store_remove(ledger->store_fd, id, STORE_RECORD_SUFFIX);
+	(void)store_remove(ledger->store_fd, id, STORE_CORE_SUFFIX);
 }
 
 static void wait_for(struct cmd *cmd, struct ledger *ledger, uint64_t before, pid_t pid,

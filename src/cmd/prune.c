@@ -88,28 +88,40 @@ static void tell(struct prune *prune, const char *id, const char *process, uint6
 			     bytes ? units_format_bytes(bytes, size) : "no core");
 }
 
+static bool remove_file(struct cmd *cmd, struct prune *prune, int store_fd, const char *id,
+			const char *suffix)
+{
+	int r = store_remove(store_fd, id, suffix);
+
+	if (r < 0)
+		prune->status = cmd_failed(cmd, "%s %s cannot be removed: cores/%s%s: %s",
+					   strcmp(suffix, STORE_CORE_SUFFIX) == 0 ? "core" :
+										    "record",
+					   id, id, suffix, strerror(-r));
+	return r == 0;
+}
+
+/* The record goes first: a core without one is litter, not a lie. */
+static void remove_one(struct cmd *cmd, struct prune *prune, int store_fd, const char *id,
+		       const char *process, bool core, bool record)
+{
+	uint64_t bytes = core ? file_bytes(store_fd, id, STORE_CORE_SUFFIX) : 0;
+
+	if (!prune->dry_run && record &&
+	    !remove_file(cmd, prune, store_fd, id, STORE_RECORD_SUFFIX))
+		return;
+	if (!prune->dry_run && core &&
+	    !remove_file(cmd, prune, store_fd, id, STORE_CORE_SUFFIX))
+		return;
+	prune->stored_bytes -= bytes < prune->stored_bytes ? bytes : prune->stored_bytes;
+	tell(prune, id, process, bytes, record);
+}
+
 static void prune_one(struct cmd *cmd, struct prune *prune, int store_fd, const char *id,
 		      const char *process)
 {
-	uint64_t bytes = file_bytes(store_fd, id, STORE_CORE_SUFFIX);
-
-	if (prune->cores_only && bytes == 0)
-		return;
-	if (!prune->cores_only && !prune->dry_run) {
-		/* first: a core without a record is litter, not a lie */
-		store_remove(store_fd, id, STORE_RECORD_SUFFIX);
-		if (store_has(store_fd, id, STORE_RECORD_SUFFIX) != 0) {
-			prune->status = cmd_failed(cmd, "record %s cannot be removed: look at "
-							"cores/%s" STORE_RECORD_SUFFIX
-							", which may be a directory",
-						   id, id);
-			return;
-		}
-	}
-	prune->stored_bytes -= bytes < prune->stored_bytes ? bytes : prune->stored_bytes;
-	tell(prune, id, process, bytes, !prune->cores_only);
-	if (!prune->dry_run)
-		store_remove(store_fd, id, STORE_CORE_SUFFIX);
+	if (!prune->cores_only || file_bytes(store_fd, id, STORE_CORE_SUFFIX) > 0)
+		remove_one(cmd, prune, store_fd, id, process, true, !prune->cores_only);
 }
 
 static bool chosen(const struct prune *prune, const json_t *json, const struct record *record,
@@ -157,6 +169,7 @@ static int prune_chosen(struct cmd *cmd, struct prune *prune, int store_fd)
 }
 
 struct beyond {
+	struct cmd *cmd;
 	struct prune *prune;
 	int store_fd;
 };
@@ -167,15 +180,8 @@ static void prune_beyond(void *userdata, const char *id, bool core, bool record)
 	json_t *json = cmd_read_record(beyond->store_fd, id);
 	const char *process = json_string_value(json_object_get(json, "process")) ?: "";
 
-	tell(beyond->prune, id, process,
-	     core ? file_bytes(beyond->store_fd, id, STORE_CORE_SUFFIX) : 0, record);
+	remove_one(beyond->cmd, beyond->prune, beyond->store_fd, id, process, core, record);
 	json_decref(json);
-	if (beyond->prune->dry_run)
-		return;
-	if (record)
-		store_remove(beyond->store_fd, id, STORE_RECORD_SUFFIX);
-	if (core)
-		store_remove(beyond->store_fd, id, STORE_CORE_SUFFIX);
 }
 
 static bool has_choice(const struct prune *prune)
@@ -207,7 +213,7 @@ static int tell_all(struct cmd *cmd, const struct prune *prune)
 
 static int prune_all(struct cmd *cmd, struct prune *prune, int store_fd)
 {
-	struct beyond beyond = { .prune = prune, .store_fd = store_fd };
+	struct beyond beyond = { .cmd = cmd, .prune = prune, .store_fd = store_fd };
 	struct clock_reading now;
 	int status = CMD_DONE;
 

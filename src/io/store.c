@@ -242,12 +242,14 @@ int store_has(int store_fd, const char *id, const char *suffix)
 	return errno == ENOENT ? 0 : -errno;
 }
 
-void store_remove(int store_fd, const char *id, const char *suffix)
+int store_remove(int store_fd, const char *id, const char *suffix)
 {
 	char name[NAME_MAX];
 
 	file_name(id, suffix, name);
-	(void)unlinkat(store_fd, name, 0); /* gone already is as good */
+	if (unlinkat(store_fd, name, 0) == 0 || errno == ENOENT)
+		return 0; /* gone already is as good */
+	return -errno;
 }
 
 /* The id before the suffix, or false. */

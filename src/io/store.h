@@ -43,7 +43,8 @@ int store_read_record(int store_fd, const char *id, json_t **ret_record);
 int store_open_core(int store_fd, const char *id, int *ret_fd);
 /* 1 or 0; -errno when it cannot be told, which nobody may take for 0. */
 int store_has(int store_fd, const char *id, const char *suffix);
-void store_remove(int store_fd, const char *id, const char *suffix);
+/* 0 also where it is gone already. What stays although -errno is found again by the next prune. */
+int store_remove(int store_fd, const char *id, const char *suffix);
 
 /* Ids that have a record, sorted by time. Freed with store_free_ids(). */
 int store_list(int store_fd, char ***ret_ids, size_t *ret_n);

@@ -107,7 +107,7 @@ is 'without the unwinder' "$(verdict programs)" warn
 mv "$base/away" "$base/corefold-unwind"
 # ---- enable and disable ----
 enable
-enable
+matches 'a second enable says so' "$(cf enable | tr '\n' ' ')" '^core_pattern: .* \(already enabled\) $'
 cf disable >/dev/null
 is 'what was there survives a second enable' "$(settings)" "$before"
 message=$(cf disable 2>&1)

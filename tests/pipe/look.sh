@@ -154,4 +154,18 @@ touch -d '3 days ago' "$state"/cores/*.json
 is 'beyond the limits, dry' "$(gone | wc -w)" 2
 cf prune >/dev/null
 is 'beyond the limits' "$(ids)" ''
+touch -d '3 days ago' "$base/core"
+cf replay --import "$base/core" >/dev/null 2>&1
+first=$(cf list --json | jq -r '.[0].id')
+touch -d '3 days ago' "$state/cores/$first.json"
+rm -f "$state/cores/$first.core.gz"
+chmod 0500 "$state/cores"
+try 1 1 'beyond the limits, in a directory that is not to be changed' prune -C "$conf"
+matches '... says what is still there' "$err" "record $first cannot be removed: .*Permission denied"
+is '... and not that it has gone' "$out" 'removed 0 records, 0B'
+chmod 0700 "$state/cores"
+mkdir "$state/cores/$first.core.gz"
+try 1 1 'beyond the limits, with a directory for its core' prune -C "$conf"
+matches '... says what is still there' "$err" "core $first cannot be removed: .*$first.core.gz: Is a dir"
+rmdir "$state/cores/$first.core.gz"
 finish

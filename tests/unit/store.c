@@ -129,10 +129,10 @@ START_TEST(test_remove)
 
 	put_core(store_fd, ID, "core");
 	put_record(store_fd, ID);
-	store_remove(store_fd, ID, STORE_CORE_SUFFIX);
+	(void)store_remove(store_fd, ID, STORE_CORE_SUFFIX);
 	ck_assert_str_eq(listing(store_fd).bytes, ID ".json");
-	store_remove(store_fd, ID, STORE_CORE_SUFFIX);
-	store_remove(store_fd, ID, STORE_RECORD_SUFFIX);
+	(void)store_remove(store_fd, ID, STORE_CORE_SUFFIX);
+	(void)store_remove(store_fd, ID, STORE_RECORD_SUFFIX);
 	ck_assert_str_eq(listing(store_fd).bytes, "");
 	ck_assert_int_eq(store_read_record(store_fd, ID, &record), -ENOENT);
 	ck_assert_int_eq(store_open_core(store_fd, ID, &fd), -ENOENT);
