@@ -108,6 +108,10 @@ if mkdir "$base/small" && mount -t tmpfs -o size=16m,mode=0755 none "$base/small
 		'2 0 2 0'
 	matches 'and it is said' "$(log_text)" 'counted but not kept.*[Nn]o space'
 	holds 'the ledger adds up on a full disk' ledger_holds
+	text=$(cf tick 2>&1)
+	is 'a tick fails' $? 1
+	matches 'and says why' "$text" '^corefold tick: .*No space left on device$'
+	is 'in one line' "$(wc -l <<<"$text")" 1
 	rm "$base/small/fill"
 	crash -n full "$base/victim-abort"
 	settle
