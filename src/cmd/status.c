@@ -152,13 +152,13 @@ static void print_totals(const struct ledger *ledger)
 static int each_row(struct cmd *cmd, struct ledger *ledger, json_t *processes,
 		    struct table *table)
 {
-	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
+	for (uint32_t i = 0;; i++) {
 		struct row row;
 		int r;
 
-		if (!ledger->state->place[i].used)
-			continue;
-		r = state_read_slot(ledger->state, i, &row.slot);
+		r = state_next_slot(ledger->state, &i, &row.slot);
+		if (r == STATE_E_NONE)
+			return CMD_DONE;
 		if (r != 0)
 			return cmd_failed(cmd, "slot %u of the throttle file is damaged: "
 					       "'corefold tick' rebuilds it",
@@ -169,7 +169,6 @@ static int each_row(struct cmd *cmd, struct ledger *ledger, json_t *processes,
 		if (r < 0)
 			return cmd_failed(cmd, "out of memory");
 	}
-	return CMD_DONE;
 }
 
 static int show_json(struct cmd *cmd, struct ledger *ledger)

@@ -68,19 +68,16 @@ static int take(struct ledger *ledger, uint32_t slot, int64_t last_wall_ns,
 
 static int take_overdue(struct ledger *ledger, struct folded *folded, size_t *n)
 {
+	struct state_slot slot;
 	int r;
 
 	r = take(ledger, STATE_NO_SLOT, ledger->now.wall_ns, folded, n);
-	for (uint32_t i = 0; r == 0 && i < STATE_SLOTS && *n < FOLDED_MAX; i++) {
-		struct state_slot slot;
-
-		if (!ledger->state->place[i].used)
-			continue;
-		r = state_read_slot(ledger->state, i, &slot);
+	for (uint32_t i = 0; r == 0 && *n < FOLDED_MAX; i++) {
+		r = state_next_slot(ledger->state, &i, &slot);
 		if (r == 0 && overdue(ledger, &slot))
 			r = take(ledger, i, slot.last_wall_ns, folded, n);
 	}
-	return r;
+	return r == STATE_E_NONE ? 0 : r;
 }
 
 /* A damaged slot shows here at the latest. The lock is taken again by whoever comes next. */

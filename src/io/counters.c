@@ -183,16 +183,11 @@ static int read_lines(int dir_fd, counters_each *each, counters_bad *bad, void *
 	_cleanup_free_ char *text = NULL;
 	uint64_t bytes = 0;
 	size_t size = 0;
-	int fd, r;
+	int r;
 
-	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDONLY, &fd);
+	r = dir_open_stream(dir_fd, COUNTERS_FILE, &file);
 	if (r != 0)
-		return r < 0 ? r : -EPERM;
-	file = fdopen(fd, "r");
-	if (!file) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
+		return r;
 	for (unsigned int line = 1;; line++) {
 		ssize_t n = (errno = 0, getline(&text, &size, file));
 		json_error_t error;
@@ -358,17 +353,12 @@ static int newest_time(int dir_fd, int64_t *ret_newest_s)
 	_cleanup_fclose_ FILE *file = NULL;
 	_cleanup_free_ char *text = NULL;
 	size_t size = 0;
-	int fd, r;
+	int r;
 
 	*ret_newest_s = 0;
-	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDONLY, &fd);
+	r = dir_open_stream(dir_fd, COUNTERS_FILE, &file);
 	if (r != 0)
-		return r < 0 ? r : -EPERM;
-	file = fdopen(fd, "r");
-	if (!file) {
-		(void)close(fd);
-		return -ENOMEM;
-	}
+		return r;
 	while (getline(&text, &size, file) > 0)
 		(void)sscanf(text, "{\"time\":%" SCNd64, ret_newest_s);
 	return 0;

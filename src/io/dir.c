@@ -204,6 +204,32 @@ int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes)
 	return 0;
 }
 
+int dir_read_file(int dir_fd, const char *name, size_t max_bytes, char **ret_text,
+		  size_t *ret_bytes)
+{
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	r = dir_open_file(dir_fd, name, O_RDONLY, &fd);
+	if (r == 0)
+		r = dir_read_fd(fd, max_bytes, ret_text, ret_bytes);
+	return r > 0 ? -EPERM : r;
+}
+
+int dir_open_stream(int dir_fd, const char *name, FILE **ret_file)
+{
+	int fd, r;
+
+	r = dir_open_file(dir_fd, name, O_RDONLY, &fd);
+	if (r != 0)
+		return r < 0 ? r : -EPERM;
+	*ret_file = fdopen(fd, "r");
+	if (*ret_file)
+		return 0;
+	(void)close(fd);
+	return -ENOMEM;
+}
+
 void dir_clean(int dir_fd, const char *prefix, int64_t wall_seconds, int64_t age_seconds)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

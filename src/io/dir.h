@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 enum {
@@ -56,6 +57,11 @@ int dir_look(int dir_fd, const char *name, bool directory, uid_t *ret_uid);
 
 /* Reads a whole regular file, at most max_bytes, with a NUL behind it. The caller frees. */
 int dir_read_fd(int fd, size_t max_bytes, char **ret_text, size_t *ret_bytes);
+/* The same for a file below the directory, by the rule above; what is unsafe is -EPERM. */
+int dir_read_file(int dir_fd, const char *name, size_t max_bytes, char **ret_text,
+		  size_t *ret_bytes);
+/* Opens it as a stream, as dir_read_file() does. */
+int dir_open_stream(int dir_fd, const char *name, FILE **ret_file);
 
 /* Removes files whose name begins so and that nobody wrote to for that long. Best effort. */
 void dir_clean(int dir_fd, const char *prefix, int64_t wall_seconds, int64_t age_seconds);

@@ -39,6 +39,13 @@ int state_read_slot(struct state *state, uint32_t index, struct state_slot *ret_
 	return 0;
 }
 
+int state_next_slot(struct state *state, uint32_t *index, struct state_slot *ret_slot)
+{
+	while (*index < STATE_SLOTS && !state->place[*index].used)
+		(*index)++;
+	return *index < STATE_SLOTS ? state_read_slot(state, *index, ret_slot) : STATE_E_NONE;
+}
+
 uint64_t state_key(uint32_t uid, const char *process)
 {
 	return name_hash(process, strlen(process)) ^ (uid * 0x9e3779b97f4a7c15u);

@@ -163,6 +163,8 @@ bool state_intact(const struct state *state);
 int state_verify(struct state *state);
 
 int state_read_slot(struct state *state, uint32_t index, struct state_slot *ret_slot);
+/* The next slot in use from *index on, which is where it is then. STATE_E_NONE: no more. */
+int state_next_slot(struct state *state, uint32_t *index, struct state_slot *ret_slot);
 
 /* STATE_E_NONE if the process is not known. */
 int state_find(struct state *state, uint32_t uid, const char *process,

@@ -58,24 +58,17 @@ void ledger_append(struct ledger *ledger, const struct counters_event *event, bo
 static int append_slots(struct ledger *ledger)
 {
 	struct state *state = ledger->state;
+	struct state_slot slot;
+	const struct counters_event event = { .always = true, .slot = &slot };
+	int r;
 
-	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
-		struct counters_event event = { .always = true };
-		struct state_slot slot;
-		int r;
-
-		if (!state->place[i].used)
-			continue;
-		event.slot = &slot;
-		r = state_read_slot(state, i, &slot);
-		if (r == 0)
-			r = counters_append(ledger->dir_fd, &state->header,
-					    &state->header.totals, ledger->now.wall_ns, &event,
-					    false);
+	for (uint32_t i = 0; (r = state_next_slot(state, &i, &slot)) == 0; i++) {
+		r = counters_append(ledger->dir_fd, &state->header, &state->header.totals,
+				    ledger->now.wall_ns, &event, false);
 		if (r != 0)
 			return r;
 	}
-	return 0;
+	return r == STATE_E_NONE ? 0 : r;
 }
 
 int ledger_snapshot(struct ledger *ledger, bool sync)

@@ -189,25 +189,18 @@ static int put_reserved(struct rebuild *rebuild)
 static int find_oldest_pending(struct state *state, uint32_t *ret_index,
 			       struct state_slot *ret_slot)
 {
-	bool found = false;
+	struct state_slot slot;
+	int r;
 
-	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
-		struct state_slot slot;
-		int r;
-
-		if (!state->place[i].used)
-			continue;
-		r = state_read_slot(state, i, &slot);
-		if (r != 0)
-			return r;
+	*ret_index = STATE_NO_SLOT;
+	for (uint32_t i = 0; (r = state_next_slot(state, &i, &slot)) == 0; i++) {
 		if (slot.account.throttle.pending == 0 ||
-		    (found && slot.last_ns >= ret_slot->last_ns))
+		    (*ret_index != STATE_NO_SLOT && slot.last_ns >= ret_slot->last_ns))
 			continue;
-		found = true;
 		*ret_index = i;
 		*ret_slot = slot;
 	}
-	return found ? 0 : STATE_E_NONE;
+	return r == STATE_E_NONE && *ret_index != STATE_NO_SLOT ? 0 : r;
 }
 
 /*

@@ -67,25 +67,17 @@ static void take_slot(const struct ledger *ledger, const struct state_slot *slot
 
 int summary_take_state(struct summary *summary, struct ledger *ledger)
 {
-	struct state *state = ledger->state;
+	struct state_slot slot;
+	int r;
 
 	take_header(summary, ledger);
 	/* Lives of the past may come on top. */
 	summary->process = calloc(STATE_SLOTS + HISTORY_LIVES, sizeof(*summary->process));
 	if (!summary->process)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < STATE_SLOTS; i++) {
-		struct state_slot slot;
-		int r;
-
-		if (!state->place[i].used)
-			continue;
-		r = state_read_slot(state, i, &slot);
-		if (r != 0)
-			return r;
+	for (uint32_t i = 0; (r = state_next_slot(ledger->state, &i, &slot)) == 0; i++)
 		take_slot(ledger, &slot, &summary->process[summary->processes++]);
-	}
-	return 0;
+	return r == STATE_E_NONE ? 0 : r;
 }
 
 /* ---- what was so then ---- */
@@ -234,6 +226,18 @@ const char *summary_format_time(int64_t ns, char out[static SUMMARY_TIME_SIZE])
 	    strftime(out, SUMMARY_TIME_SIZE, "%Y-%m-%d %H:%M", &tm) == 0)
 		(void)snprintf(out, SUMMARY_TIME_SIZE, "@%lld", (long long)seconds);
 	return out;
+}
+
+void summary_format_window(const struct summary *summary, char from[static SUMMARY_TIME_SIZE],
+			   char to[static SUMMARY_TIME_SIZE])
+{
+	int64_t until_ns = summary->window.until_ns;
+
+	if (summary->window.since_ns != INT64_MIN)
+		(void)summary_format_time(summary->window.since_ns, from);
+	else
+		(void)snprintf(from, SUMMARY_TIME_SIZE, "the beginning");
+	(void)summary_format_time(until_ns < summary->now_ns ? until_ns : summary->now_ns, to);
 }
 
 const char *summary_format_signal(int signal, char out[static SUMMARY_SIGNAL_SIZE])

@@ -274,19 +274,14 @@ static int read_lines(struct known *known, char *text)
 
 int known_read(struct known *known, int dir_fd)
 {
-	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *text = NULL;
 	size_t bytes;
 	int r;
 
-	r = dir_open_file(dir_fd, KNOWN_FILE, O_RDONLY, &fd);
+	r = dir_read_file(dir_fd, KNOWN_FILE, FILE_BYTES_MAX, &text, &bytes);
 	if (r == -ENOENT)
 		return 0;
-	if (r == 0)
-		r = dir_read_fd(fd, FILE_BYTES_MAX, &text, &bytes);
-	if (r != 0)
-		return r < 0 ? r : -EPERM;
-	return read_lines(known, text);
+	return r == 0 ? read_lines(known, text) : r;
 }
 
 static json_t *entry_json(const struct known_signature *e)

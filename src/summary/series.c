@@ -92,20 +92,15 @@ static uint64_t machine_of(const json_t *json)
 
 int series_read(struct series *series, int dir_fd)
 {
-	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *text = NULL;
 	size_t bytes;
 	json_t *json;
 	int r;
 
 	*series = (struct series){ .fresh = true };
-	r = dir_open_file(dir_fd, SERIES_FILE, O_RDONLY, &fd);
-	if (r == -ENOENT)
-		return 0;
-	if (r == 0)
-		r = dir_read_fd(fd, FILE_BYTES_MAX, &text, &bytes);
+	r = dir_read_file(dir_fd, SERIES_FILE, FILE_BYTES_MAX, &text, &bytes);
 	if (r != 0)
-		return r < 0 ? r : -EPERM;
+		return r == -ENOENT ? 0 : r;
 	json = json_loadb(text, bytes, 0, NULL);
 	if (json) {
 		series->fresh = false;

@@ -149,6 +149,9 @@ double summary_percent(uint64_t part, uint64_t whole); /* of nothing: -1 */
 /* "2026-11-21 10:04" in local time. */
 #define SUMMARY_TIME_SIZE 32
 const char *summary_format_time(int64_t ns, char out[static SUMMARY_TIME_SIZE]);
+/* Both ends of the window, up to now. */
+void summary_format_window(const struct summary *summary, char from[static SUMMARY_TIME_SIZE],
+			   char to[static SUMMARY_TIME_SIZE]);
 /* SIGSEGV; "-" for none. */
 #define SUMMARY_SIGNAL_SIZE SIGNALS_NAME_SIZE
 const char *summary_format_signal(int signal, char out[static SUMMARY_SIGNAL_SIZE]);

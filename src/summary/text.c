@@ -252,14 +252,10 @@ static void print_hours(const struct summary *summary, FILE *out)
 
 static void print_title(const struct summary *summary, FILE *out)
 {
-	char from[SUMMARY_TIME_SIZE] = "the beginning", to[SUMMARY_TIME_SIZE];
-	int64_t until_ns = summary->window.until_ns;
+	char from[SUMMARY_TIME_SIZE], to[SUMMARY_TIME_SIZE];
 
-	if (summary->window.since_ns != INT64_MIN)
-		(void)summary_format_time(summary->window.since_ns, from);
-	if (until_ns > summary->now_ns)
-		until_ns = summary->now_ns;
-	(void)fprintf(out, "Crashes from %s to %s\n\n", from, summary_format_time(until_ns, to));
+	summary_format_window(summary, from, to);
+	(void)fprintf(out, "Crashes from %s to %s\n\n", from, to);
 }
 
 static void print_skipped(const struct summary *summary, FILE *out)

@@ -4,12 +4,13 @@
 
 #include "io/kmsg.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "unit.h"
 
 static const struct {
 	const char *claim;
@@ -110,17 +111,10 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("kmsg");
-	TCase *tcase = tcase_create("kmsg");
-	SRunner *runner;
-	int failed;
+	TCase *tcase = unit_case(suite, "kmsg");
 
 	tcase_add_loop_test(tcase, test_crashes, 0, (int)(sizeof(rows) / sizeof(*rows)));
 	tcase_add_test(tcase, test_read);
 	tcase_add_test(tcase, test_saturates);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	return unit_main(suite);
 }

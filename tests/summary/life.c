@@ -7,7 +7,6 @@
  * windows of the history add up to its total.
  */
 
-#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "io/counters.h"
 #include "sim.h"
 #include "summary/summary.h"
+#include "unit.h"
 
 #define START_NS (1700000000LL * NS_PER_SEC)
 
@@ -402,9 +402,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("life");
-	TCase *tcase = tcase_create("life");
-	SRunner *runner;
-	int failed;
+	TCase *tcase = unit_case(suite, "life");
 
 	tcase_add_loop_test(tcase, test_any_life, 0, 6);
 	tcase_add_test(tcase, test_61_minutes);
@@ -419,10 +417,5 @@ int main(void)
 	tcase_add_test(tcase, test_2038);
 	tcase_add_test(tcase, test_state_lost);
 	tcase_set_timeout(tcase, 200);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_main(suite);
 }

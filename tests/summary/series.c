@@ -8,7 +8,6 @@
 
 #include "summary/summary.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 
 #include "policy/units.h"
 #include "summary/series.h"
+#include "unit.h"
 
 #define PROCESSES 40
 #define LINES_MAX 256
@@ -158,17 +158,10 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("series");
-	TCase *tcase = tcase_create("series");
-	SRunner *runner;
-	int failed;
+	TCase *tcase = unit_case(suite, "series");
 
 	tcase_add_loop_test(tcase, test_never_backwards, 0, 4);
 	tcase_add_test(tcase, test_new_state_starts_anew);
 	tcase_set_timeout(tcase, 120);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return unit_main(suite);
 }
