@@ -202,13 +202,41 @@ static void ration_lines(struct ledger *ledger, struct ledger_ticket *ticket)
 	header->folds_not_told = 0;
 }
 
+/* What the policy says, in the ticket and in the account of the process. */
+static void apply_policy(const struct ledger *ledger, const struct ledger_crash *crash,
+			 struct state_slot *slot, struct ledger_ticket *ticket)
+{
+	struct throttle_limits limits = ledger->config->throttle;
+	struct throttle_verdict verdict;
+
+	limits.enabled = limits.enabled && !ledger_is_drill(crash->uid, crash->process);
+	verdict = account_crash(&slot->account, &limits, ticket->on_time_ns, crash->signature);
+	ticket->decision = verdict.decision;
+	ticket->weight = verdict.weight;
+	ticket->loop_started = verdict.loop_started;
+	ledger_set_reason(ticket, reason_of(&verdict, &limits));
+	ticket->slow = verdict.slow;
+}
+
+/* A fold whose bug may be a new one, while there is a place left for it. */
+static void consider_novelty(const struct ledger *ledger, const struct state_slot *slot,
+			     struct ledger_ticket *ticket)
+{
+	if (ticket->decision != THROTTLE_FOLD ||
+	    ledger_hash_to_come(ledger->state, ticket->slot) ||
+	    !throttle_novel_budget(&slot->account.throttle, &ledger->config->throttle,
+				   ticket->on_time_ns))
+		return;
+	ticket->may_be_novel = true;
+	memcpy(ticket->known, slot->hash, sizeof(ticket->known));
+}
+
 static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 		  struct ledger_ticket *ticket)
 {
+	struct counters_event event = { 0 };
 	struct state *state = ledger->state;
 	int64_t wall_ns = crash->wall_ns ?: ledger->now.wall_ns;
-	struct throttle_limits limits;
-	struct throttle_verdict verdict;
 	struct state_slot slot;
 	int r;
 
@@ -218,14 +246,7 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	ticket->on_time_ns = crash->imported ? imported_at_ns(ledger, wall_ns) :
 					       ledger->on_time_ns;
 	mark_hours(ledger, crash);
-	limits = ledger->config->throttle;
-	limits.enabled = limits.enabled && !ledger_is_drill(crash->uid, crash->process);
-	verdict = account_crash(&slot.account, &limits, ticket->on_time_ns, crash->signature);
-	ticket->decision = verdict.decision;
-	ticket->weight = verdict.weight;
-	ticket->loop_started = verdict.loop_started;
-	ledger_set_reason(ticket, reason_of(&verdict, &limits));
-	ticket->slow = verdict.slow;
+	apply_policy(ledger, crash, &slot, ticket);
 	if (slot.account.crashes == 1)
 		slot.first_ns = ticket->on_time_ns;
 	slot.last_ns = ledger->on_time_ns;
@@ -235,21 +256,14 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	ticket->crashes = slot.account.crashes;
 	if (!crash->imported)
 		ration_lines(ledger, ticket);
-	if (verdict.decision == THROTTLE_FOLD && !ledger_hash_to_come(state, ticket->slot) &&
-	    throttle_novel_budget(&slot.account.throttle, &ledger->config->throttle,
-				  ticket->on_time_ns)) {
-		ticket->may_be_novel = true;
-		memcpy(ticket->known, slot.hash, sizeof(ticket->known));
-	}
+	consider_novelty(ledger, &slot, ticket);
 	r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
 	if (r != 0)
 		return r;
-	ledger_append(ledger,
-			&(struct counters_event){
-				.slot = &slot,
-				.reserved_id = ticket->id[0] ? ticket->id : NULL,
-				.reserved_weight = ticket->weight },
-			false);
+	event.slot = &slot;
+	event.reserved_id = ticket->id[0] ? ticket->id : NULL;
+	event.reserved_weight = ticket->weight;
+	ledger_append(ledger, &event, false);
 	return 0;
 }
 
