@@ -29,6 +29,7 @@ struct cmd_option {
 };
 
 struct cmd;
+struct corefile;
 
 struct command {
 	const char *name;
@@ -92,6 +93,9 @@ int cmd_open_ledger(struct cmd *cmd, struct ledger *ledger);
 
 /* Reads the clock and takes the ledger's lock. CMD_DONE or CMD_FAILED. */
 int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger);
+
+/* Opens the stored core of a record. CMD_DONE or CMD_FAILED; the caller frees. */
+int cmd_open_core(struct cmd *cmd, int store_fd, const char *id, struct corefile **ret_core);
 
 /* Is core_pattern ours: do crashes come to us? */
 bool cmd_pattern_is_ours(void);

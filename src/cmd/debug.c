@@ -125,15 +125,11 @@ static int decompress(struct cmd *cmd, struct corefile *core, const char *what, 
 static int export_core(struct cmd *cmd, int store_fd, const char *id, int out_fd)
 {
 	struct corefile *core;
-	int fd, r;
+	int status;
 
-	r = store_open_core(store_fd, id, &fd);
-	if (r == -ENOENT)
-		return cmd_failed(cmd, "%s has no core: 'corefold info %s' says why", id, id);
-	if (r == 0)
-		r = corefile_open(fd, &core);
-	if (r != 0)
-		return cmd_failed(cmd, "core of %s: %s", id, dir_strerror(r));
+	status = cmd_open_core(cmd, store_fd, id, &core);
+	if (status != CMD_DONE)
+		return status;
 	return decompress(cmd, core, id, out_fd);
 }
 

@@ -66,15 +66,11 @@ static int dump_core(struct cmd *cmd, struct ledger *ledger, const char *id,
 		     const struct output *out)
 {
 	struct corefile *core;
-	int fd, r, status;
+	int status;
 
-	r = store_open_core(ledger->store_fd, id, &fd);
-	if (r == -ENOENT)
-		return cmd_failed(cmd, "%s has no core: 'corefold info %s' says why", id, id);
-	if (r == 0)
-		r = corefile_open(fd, &core);
-	if (r != 0)
-		return cmd_failed(cmd, "core of %s: %s", id, dir_strerror(r));
+	status = cmd_open_core(cmd, ledger->store_fd, id, &core);
+	if (status != CMD_DONE)
+		return status;
 	status = copy_core(cmd, core, id, out);
 	corefile_free(core);
 	return status;
