@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2154 # base is the sourcing test's
 #
-# What a test in bash says: verdicts, one line each, and what it cannot do without. base is
-# the test's temporary directory.
+# What a test in bash says: verdicts, one line each, and what it cannot do without; and its
+# configuration. base is the test's temporary directory.
 
 skip() { echo "skipped: $*"; exit 77; }
 # A test that cannot go on.
@@ -19,6 +19,12 @@ need() {
 # Counted in files: a check may stand behind a pipe.
 passed() { echo "$1" >>"$base/passed"; printf 'ok - %s\n' "$1"; }
 failed() { echo "$1" >>"$base/failed"; printf 'not ok - %s\n' "$1"; }
+
+# write_config [LINE...]: $conf, of a state in $state that has all the room there is
+write_config() {
+	printf '[Store]\nDirectory=%s\nMaxUse=90%%\nKeepFree=0%%\n' "$state" >"$conf"
+	[ $# -eq 0 ] || printf '%s\n' "$@" >>"$conf"
+}
 
 # is CLAIM GOT WANTED
 is() {

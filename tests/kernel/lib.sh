@@ -146,11 +146,6 @@ new_state() {
 	write_config "$@"
 }
 
-write_config() {
-	printf '[Store]\nDirectory=%s\nMaxUse=90%%\nKeepFree=0%%\n' "$state" >"$conf"
-	[ $# -eq 0 ] || printf '%s\n' "$@" >>"$conf"
-}
-
 # ---- the program ----
 
 cf() {

@@ -6,22 +6,7 @@
 # shellcheck source=tests/pipe/lib.sh
 . "$(dirname "$0")/lib.sh" || exit 1
 pipe_setup "$0" "$@"
-gdb=/usr/bin/gdb
-need $gdb
-need_processor
-[ -x "${COREFOLD%/*}/corefold-unwind" ] || skip 'needs corefold-unwind: it finds the build-ids'
-export TMPDIR=$base/tmp
-mkdir "$TMPDIR"
-
-program=$base/bin/worker
-mkdir "$base/bin"
-cp "$VICTIMS/victim-threads" "$program"
-$gdb -nx -batch -ex run -ex "generate-core-file $base/core" "$program" >"$base/gdb.log" 2>&1
-[ -s "$base/core" ] || skip 'no process can be traced here'
-cf replay --import "$base/core" >/dev/null 2>&1
-id=$(cf list --json | jq -r '.[0].id')
-build_id=$(readelf -n "$program" | sed -n 's/.*Build ID: //p')
-litter() { find "$TMPDIR" -mindepth 1 -maxdepth 1; }
+import_worker
 
 # ---- what is in it ----
 

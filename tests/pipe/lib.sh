@@ -48,11 +48,6 @@ new_state() {
 	write_config "$@"
 }
 
-write_config() {
-	printf '[Store]\nDirectory=%s\nMaxUse=90%%\nKeepFree=0%%\n' "$state" >"$conf"
-	[ $# -eq 0 ] || printf '%s\n' "$@" >>"$conf"
-}
-
 cf() {
 	local command=$1
 	shift
@@ -81,3 +76,24 @@ try() {
 		passed "$claim"
 	fi
 }
+
+# A crash of a program that is there: program, its build_id, the id of its record. What
+# commands leave in TMPDIR shows by litter.
+# shellcheck disable=SC2034 # for the tests
+import_worker() {
+	gdb=/usr/bin/gdb
+	need $gdb
+	need_processor
+	[ -x "${COREFOLD%/*}/corefold-unwind" ] ||
+		skip 'needs corefold-unwind: it finds the build-ids'
+	export TMPDIR=$base/tmp
+	program=$base/bin/worker
+	mkdir "$TMPDIR" "$base/bin"
+	cp "$VICTIMS/victim-threads" "$program"
+	$gdb -nx -batch -ex run -ex "generate-core-file $base/core" "$program" >"$base/gdb.log" 2>&1
+	[ -s "$base/core" ] || skip 'no process can be traced here'
+	cf replay --import "$base/core" >/dev/null 2>&1
+	id=$(cf list --json | jq -r '.[0].id')
+	build_id=$(readelf -n "$program" | sed -n 's/.*Build ID: //p')
+}
+litter() { find "$TMPDIR" -mindepth 1 -maxdepth 1; }

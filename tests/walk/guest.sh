@@ -12,35 +12,9 @@ export HOME=/root
 mkdir -p "$NOTES"
 cd "$NOTES" || exit 1
 
-passed() { printf 'ok - %s\n' "$1"; }
-failed() { printf 'not ok - %s\n' "$1"; }
-
-# is CLAIM GOT WANTED
-is() {
-	if [ "$2" = "$3" ]; then
-		passed "$1"
-	else
-		failed "$1"
-		printf '  got:    %s\n  wanted: %s\n' "$2" "$3"
-	fi
-}
-
-# matches CLAIM TEXT EXTENDED-REGULAR-EXPRESSION
-matches() {
-	if grep -Eq -- "$3" <<<"$2"; then
-		passed "$1"
-	else
-		failed "$1"
-		printf '  text:   %s\n  wanted: %s\n' "$2" "$3"
-	fi
-}
-
-# holds CLAIM COMMAND...
-holds() {
-	local claim=$1
-	shift
-	if "$@"; then passed "$claim"; else failed "$claim (${*:0:4})"; fi
-}
+base=$NOTES
+# shellcheck source=tests/checks.sh
+. /walk/checks.sh || exit 1
 
 # until_true COMMAND...: an emulated machine is slow, not wrong
 until_true() {

@@ -91,7 +91,7 @@ fill_disk() {
 		>"$work/package" 2>&1 || { tail -n 20 "$work/package"; die 'no second package'; }
 	mv "$first" "$disk/first.deb"
 	mv "$disk"/corefold_*+walk_*.deb "$disk/second.deb"
-	cp "$here/guest.sh" "$victims/victim-crasher" "$victims/victim-abort" "$disk"
+	cp "$here/guest.sh" "$here/../checks.sh" "$victims"/victim-{crasher,abort} "$disk"
 	mke2fs -q -t ext4 -d "$disk" "$work/walk.img" 64M
 }
 
