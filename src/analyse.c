@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/buildfiles.h"
 #include "core/corefile.h"
 #include "core/layout.h"
 #include "core/pagemap.h"
@@ -18,6 +19,7 @@
 #include "policy/cheaphash.h"
 #include "policy/name.h"
 #include "unwind/client.h"
+#include "unwind/protocol.h"
 #include "unwind/sign.h"
 
 /* The victim waits for its own thread only; nobody waits for the others. */
@@ -122,6 +124,43 @@ static int open_for_reading(int fd)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* The files with the build-ids that the modules of an answer have. */
+static size_t find_files(const struct buildfiles *files, const json_t *answer,
+			 struct client_module modules[static PROTOCOL_MODULES_MAX])
+{
+	const json_t *module;
+	size_t i, n = 0;
+
+	json_array_foreach(json_object_get(answer, "modules"), i, module)
+	{
+		const char *id = json_string_value(json_object_get(module, "build_id"));
+		const char *start = json_string_value(json_object_get(module, "start"));
+		int fd[BUILDFILES_SAME];
+		size_t found = id && start ? buildfiles_find(files, id, fd) : 0;
+
+		for (size_t j = 0; j < found && n < PROTOCOL_MODULES_MAX; j++)
+			modules[n++] = (struct client_module){
+				.fd = fd[j], .start = strtoull(start, NULL, 16)
+			};
+	}
+	return n;
+}
+
+/* A core's build-ids are known when it has been unwound: with their files it is once more. */
+static void ask_with_files(const struct buildfiles *files, struct client_request *request,
+			   json_t **answer)
+{
+	struct client_module modules[PROTOCOL_MODULES_MAX];
+	json_t *better;
+
+	request->modules = modules;
+	request->modules_n = find_files(files, *answer, modules);
+	if (request->modules_n == 0 || client_unwind(request, &better) != 0)
+		return;
+	json_decref(*answer);
+	*answer = better;
+}
+
 static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_answer)
 {
 	_cleanup_close_ int reading_fd = core_fd >= 0 ? open_for_reading(core_fd) : -1;
@@ -151,6 +190,8 @@ static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_
 	r = client_unwind(&request, ret_answer);
 	if (r == CLIENT_E_TIME && drop_named(&request, modules)) /* their file systems may be why */
 		r = client_unwind(&request, ret_answer);
+	if (r == 0 && crash->files)
+		ask_with_files(crash->files, &request, ret_answer);
 	(void)close(request.head_fd);
 	return r;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "core/buildfiles.h"
 #include "core/elfcore.h"
 #include "core/record.h"
 #include "core/source.h"
@@ -24,6 +25,7 @@ struct crash {
 	struct victim victim;
 	struct source source;
 	bool replayed; /* from a saved core, dated by request.time_ns */
+	const struct buildfiles *files; /* borrowed: its modules may be among them; or NULL */
 	bool count_only; /* we are still root: decide and count, parse and store nothing */
 	bool reported; /* nobody crashed: a child of `report`, see reported.h */
 	bool decide_only; /* a trial: decide, count as kept what would be kept, store nothing */

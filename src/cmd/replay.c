@@ -21,6 +21,7 @@
 #include "cmd/resign.h"
 #include "cmd/times.h"
 #include "cmd/why.h"
+#include "core/buildfiles.h"
 #include "core/corefile.h"
 #include "handle.h"
 #include "io/cleanup.h"
@@ -32,12 +33,15 @@ enum {
 	LETTER_WHY,
 	LETTER_IMPORT,
 	LETTER_RESIGN,
+	LETTER_MODULES,
 };
 
 static const struct cmd_option options[] = {
 	{ LETTER_AT, "at", "TIME",
 	  "when the cores named behind it crashed (default: the file's time)" },
 	{ LETTER_WHY, "why", NULL, "say why it was decided so" },
+	{ LETTER_MODULES, "modules", "PATH",
+	  "use executables and libraries below PATH that have the right build-ids" },
 	{ LETTER_IMPORT, "import", NULL, "store and count for real" },
 	{ LETTER_RESIGN, "resign", NULL, "no FILE: recompute the signatures of the store" },
 	{ 0 },
@@ -56,6 +60,7 @@ struct replay {
 	bool why;
 	bool import;
 	bool resign;
+	struct buildfiles *files; /* NULL: none were named */
 	json_t *array;
 };
 
@@ -168,6 +173,7 @@ static int decide(struct cmd *cmd, struct ledger *ledger, struct replay *replay,
 	crash.config = &cmd->config;
 	crash.ledger = ledger;
 	crash.replayed = true;
+	crash.files = replay->files;
 	crash.decide_only = !replay->import;
 	fill_request(&crash, core, saved->at_ns);
 	source_file(&crash.source, file);
@@ -231,6 +237,18 @@ static int add_file(struct cmd *cmd, struct replay *replay, const char *path,
 	return CMD_DONE;
 }
 
+static int add_modules(struct cmd *cmd, struct replay *replay, const char *path)
+{
+	int r = buildfiles_add(&replay->files, path);
+
+	if (r == -EMFILE)
+		return cmd_failed(cmd, "%s: more files than can be open: raise 'ulimit -n', or "
+				       "name less", path);
+	return r < 0 ? cmd_failed(cmd, "%s: %s", path,
+				  r == -EINVAL ? "neither a file nor a directory" : strerror(-r)) :
+		       CMD_DONE;
+}
+
 static int read_arguments(struct cmd *cmd, struct replay *replay)
 {
 	int64_t at_ns, now_s = time(NULL);
@@ -248,6 +266,10 @@ static int read_arguments(struct cmd *cmd, struct replay *replay)
 			return cmd_bad_value(cmd, letter, -EINVAL);
 		else if (letter == LETTER_AT)
 			have_at = true;
+		else if (letter == LETTER_MODULES && add_modules(cmd, replay, optarg) != CMD_DONE)
+			return CMD_FAILED;
+		else if (letter == LETTER_MODULES)
+			continue;
 		else if (add_file(cmd, replay, optarg, have_at ? &at_ns : NULL) != CMD_DONE)
 			return CMD_FAILED;
 	}
@@ -315,7 +337,7 @@ static int replay_run(struct cmd *cmd)
 		return cmd_failed(cmd, "out of memory");
 	status = read_arguments(cmd, &replay);
 	if (status == CMD_DONE && replay.resign) {
-		status = resign_store(cmd);
+		status = resign_store(cmd, replay.files);
 	} else if (status == CMD_DONE) {
 		qsort(replay.saved, replay.n, sizeof(*replay.saved), compare_times);
 		status = replay.import ? run_on_state(cmd, &replay) :
@@ -324,6 +346,7 @@ static int replay_run(struct cmd *cmd)
 	for (size_t i = 0; i < replay.n; i++)
 		close_fd(&replay.saved[i].fd);
 	free(replay.saved);
+	buildfiles_free(replay.files);
 	return status < 0 ? CMD_DONE : status;
 }
 

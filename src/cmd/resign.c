@@ -28,6 +28,7 @@
 struct resign {
 	struct cmd *cmd;
 	struct ledger *ledger;
+	const struct buildfiles *files; /* of modules; or NULL */
 	json_t *renamed; /* old exact key: new one */
 	size_t records, changed, unwound, without_core, without_frames, later, failed;
 };
@@ -98,6 +99,7 @@ static json_t *unwind_core(struct resign *resign, const char *id)
 	    corefile_open(fd, &file) != 0)
 		return NULL;
 	crash.replayed = true;
+	crash.files = resign->files;
 	source_file(&crash.source, file);
 	crash.core_parsed = source_read_head(&crash.source, &crash.head, &crash.head_bytes,
 					     &crash.core) == 0;
@@ -311,10 +313,10 @@ static int resign_all(struct resign *resign)
 	return resign->failed > 0 ? CMD_FAILED : status;
 }
 
-int resign_store(struct cmd *cmd)
+int resign_store(struct cmd *cmd, const struct buildfiles *files)
 {
 	struct ledger ledger = LEDGER_NULL;
-	struct resign resign = { .cmd = cmd, .ledger = &ledger };
+	struct resign resign = { .cmd = cmd, .ledger = &ledger, .files = files };
 	int status;
 
 	status = cmd_open_ledger(cmd, &ledger);

@@ -127,6 +127,12 @@ static void take_phdr(struct module *module, const struct image *image,
 		module->eh_frame_hdr = address;
 		module->eh_frame_hdr_bytes = bytes;
 		break;
+	case PT_LOAD:
+		if (module->code_bytes > 0 || !(PHDR(image, p, p_flags) & PF_X))
+			break;
+		module->code = address;
+		module->code_bytes = bytes;
+		break;
 	case PT_DYNAMIC:
 		module->dynamic = address;
 		module->dynamic_bytes = bytes;
@@ -162,6 +168,7 @@ static void examine(struct module *module, const struct elfcore *core,
 	module->is_elf = true;
 	module->wide = image.wide;
 	module->build_id[0] = '\0';
+	module->code_bytes = 0;
 	find_bias(module, &image);
 	for (size_t i = 0; i < image.phdrs; i++)
 		take_phdr(module, &image, image.phdr + i * image.phentsize);
@@ -328,6 +335,13 @@ struct module *modules_find(const struct modules *modules, uint64_t address)
 	if (low == 0 || address >= modules->module[low - 1].end)
 		return NULL;
 	return &modules->module[low - 1];
+}
+
+bool modules_code(const struct modules *modules, uint64_t address)
+{
+	const struct module *m = modules_find(modules, address);
+
+	return m && address >= m->code && address - m->code < m->code_bytes;
 }
 
 /* ---- files offered by the caller ---- */

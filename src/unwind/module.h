@@ -44,6 +44,8 @@ struct module {
 	uint64_t eh_frame_hdr_bytes;
 	uint64_t dynamic;
 	uint64_t dynamic_bytes;
+	uint64_t code; /* the first segment of it that is */
+	uint64_t code_bytes;
 
 	struct symbols *symbols; /* made when first asked for */
 	struct debug_frame *debug_frame;
@@ -69,6 +71,12 @@ void modules_done(struct modules *modules);
 
 /* The module whose mappings enclose the address, or NULL. */
 struct module *modules_find(const struct modules *modules, uint64_t address);
+
+/*
+ * Does the module that encloses the address say that it is code? For where the core has no
+ * segment to ask: some debuggers' cores leave out what a file has.
+ */
+bool modules_code(const struct modules *modules, uint64_t address);
 
 /* Offers a file for the module that start lies in. Takes it only if it is that file. */
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,

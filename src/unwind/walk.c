@@ -35,7 +35,9 @@ static bool read_word(const struct walker *w, uint64_t address, uint64_t *ret_va
 
 static bool is_code(const struct walker *w, uint64_t address)
 {
-	return space_code(w->process->space, address);
+	return space_find(w->process->space, address) ?
+		       space_code(w->process->space, address) :
+		       modules_code(w->process->modules, address);
 }
 
 /* Does a call instruction end here? On machines we do not decode any code address passes. */
@@ -170,6 +172,20 @@ static bool returns_to(const struct walker *w, uint64_t address)
 	return follows_call(w, address) || at_trampoline(w, address);
 }
 
+/*
+ * The kernel's own cores have no code: what stands before an address is not to be seen
+ * without the module's file. Who goes by this has guessed.
+ */
+static bool may_return_to(const struct walker *w, uint64_t address)
+{
+	unsigned char byte;
+
+	return is_code(w, address) && is_code(w, address - 1) &&
+	       memory_read(w->process->memory, address - 1, &byte, 1) != 0;
+}
+
+typedef bool believes(const struct walker *w, uint64_t address);
+
 /* The register that a call leaves its return address in; 0: it goes to the stack. */
 static unsigned int link_register(const struct walker *w)
 {
@@ -184,7 +200,7 @@ static unsigned int link_register(const struct walker *w)
 }
 
 /* pc is in no code: whoever called it left the return address where calls leave it. */
-static bool step_call(struct walker *w)
+static bool step_call(struct walker *w, believes *believed)
 {
 	unsigned int link = link_register(w);
 	uint64_t sp = registers_sp(&w->registers), address;
@@ -197,7 +213,7 @@ static bool step_call(struct walker *w)
 		w->registers.value[w->registers.pc] = w->registers.value[link];
 		return true;
 	}
-	if (!read_word(w, sp, &address) || !returns_to(w, address))
+	if (!read_word(w, sp, &address) || !believed(w, address))
 		return false;
 	w->registers.value[w->registers.pc] = address;
 	w->registers.value[w->registers.sp] = sp + w->registers.word_bytes;
@@ -264,7 +280,7 @@ static bool step_leaf(struct walker *w)
 	return false;
 }
 
-static bool step_fp(struct walker *w)
+static bool step_fp(struct walker *w, believes *believed)
 {
 	struct registers *r = &w->registers;
 	uint64_t fp = r->value[r->fp], sp = registers_sp(r), next, address;
@@ -273,7 +289,7 @@ static bool step_fp(struct walker *w)
 		return false;
 	if (!read_word(w, fp, &next) || !read_word(w, fp + r->word_bytes, &address))
 		return false;
-	if (!returns_to(w, address) || (next != 0 && next <= fp))
+	if (!believed(w, address) || (next != 0 && next <= fp))
 		return false;
 	r->value[r->pc] = address;
 	r->value[r->sp] = fp + 2 * (uint64_t)r->word_bytes;
@@ -340,11 +356,11 @@ static bool step(struct walker *w, enum walk_how *ret_how)
 	}
 	if (step_signal(w))
 		*ret_how = WALK_SIGNAL;
-	else if (step_call(w) || step_leaf(w))
+	else if (step_call(w, returns_to) || step_leaf(w))
 		*ret_how = WALK_CALL;
-	else if (step_fp(w))
+	else if (step_fp(w, returns_to))
 		*ret_how = WALK_FP;
-	else if (step_scan(w))
+	else if (step_call(w, may_return_to) || step_scan(w) || step_fp(w, may_return_to))
 		*ret_how = WALK_SCAN;
 	else
 		return false;
