@@ -19,6 +19,8 @@
 /* A stack pointer that has run into a guard: the stack is the mapping above. */
 #define GUARD_MAX (1u << 20)
 #define OVERFLOW_MAX (64u << 20)
+/* So near to a stack's end it may have been hit, where no fault address tells. */
+#define NEAR_END (64u << 10)
 /* Around what a register holds, and before and behind what a word on a stack points to. */
 #define NEAR_REGISTER 512u
 #define NEAR_BEFORE 64u
@@ -110,17 +112,33 @@ static int add_words(struct collect *c, uint64_t start, size_t bytes, bool follo
 }
 
 /*
+ * A handler has its own stack because this one may overflow; what it sends itself then has
+ * no fault address.
+ */
+static bool may_have_overflowed(const struct collect *c, const struct elfcore_segment *s,
+				uint64_t start, bool interrupted)
+{
+	const struct elfcore *core = c->core;
+	uint64_t fault = core->fault_address;
+
+	if (interrupted ||
+	    (core->si_code <= 0 && (core->signal == SIGSEGV || core->signal == SIGBUS)))
+		return start - s->vaddr <= NEAR_END;
+	return core->signal == SIGSEGV && fault < start &&
+	       (fault >= s->vaddr || s->vaddr - fault <= GUARD_MAX) &&
+	       start - s->vaddr <= GUARD_MAX;
+}
+
+/*
  * A stack that overflowed is taken whole: who began the recursion stands at its other end
  * and is part of the signature. A recursion packs well.
  */
 static uint64_t stack_wanted(const struct collect *c, const struct elfcore_segment *s,
-			     uint64_t start, uint64_t bytes)
+			     uint64_t start, uint64_t bytes, bool interrupted)
 {
-	uint64_t fault = c->core->fault_address, most = c->stack_bytes + PAGE_BYTES;
+	uint64_t most = c->stack_bytes + PAGE_BYTES;
 
-	if (c->core->signal == SIGSEGV && fault < start &&
-	    (fault >= s->vaddr || s->vaddr - fault <= GUARD_MAX) &&
-	    start - s->vaddr <= GUARD_MAX)
+	if (may_have_overflowed(c, s, start, interrupted))
 		most = OVERFLOW_MAX;
 	return bytes < most ? bytes : most;
 }
@@ -142,7 +160,7 @@ static int add_stack(struct collect *c, uint64_t sp, bool follow)
 	end = s->vaddr + s->file_bytes;
 	if (start >= end)
 		return 0;
-	r = spans_add(&c->spans, start, stack_wanted(c, s, start, end - start));
+	r = spans_add(&c->spans, start, stack_wanted(c, s, start, end - start, !follow));
 	if (end - start > c->stack_bytes + PAGE_BYTES)
 		end = start + c->stack_bytes + PAGE_BYTES;
 	if (r == 0)

@@ -102,7 +102,10 @@ static json_t *make_frame(struct answer *a, const struct walk_frame *frame)
 	set(a, object, "pc", hex(frame->pc));
 	if (m)
 		set_module(a, object, m, address, frame->pc);
-	else if (space_code(a->process->space, address))
+	if (m && space_find(a->process->space, address) &&
+	    !space_code(a->process->space, address))
+		set(a, object, "code", json_false());
+	else if (!m && space_code(a->process->space, address))
 		set(a, object, "module", json_string("[anon]"));
 	set(a, object, "how", json_string(walk_how_name(frame->how)));
 	if (frame->is_call)
@@ -150,7 +153,9 @@ static bool overflowed(const struct answer *a, const struct walk *walk)
 			return facts_stack_overflow(a->process->space, f->address,
 						    f[1].sp);
 	}
-	return false;
+	return (core->signal == SIGSEGV || core->signal == SIGBUS) && core->si_code <= 0 &&
+	       core->sender_pid == core->pid &&
+	       facts_stack_ended(a->process, walk->frame[0].pc, walk->frame[0].sp);
 }
 
 static void set_exception(struct answer *a, const struct walk *walk, json_t *root)

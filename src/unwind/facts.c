@@ -26,6 +26,29 @@ bool facts_stack_overflow(const struct space *space, uint64_t address, uint64_t 
 	return above && (above->flags & PF_W) && above->vaddr - address <= GUARD_GAP;
 }
 
+/* push and call, of registers and of numbers: all that faults before sp has moved. */
+static bool pushes(const struct walk_process *process, uint64_t pc)
+{
+	unsigned char p[3];
+	size_t n = 0;
+
+	if ((process->core->machine != EM_X86_64 && process->core->machine != EM_386) ||
+	    memory_read(process->memory, pc, p, sizeof(p)) != 0)
+		return false;
+	if (process->core->machine == EM_X86_64 && (p[0] & 0xf0) == 0x40) /* REX */
+		n = 1;
+	return (p[n] & 0xf8) == 0x50 || p[n] == 0x68 || p[n] == 0x6a || p[n] == 0xe8 ||
+	       (p[n] == 0xff && ((p[n + 1] & 0xf8) == 0xd0 || (p[n + 1] & 0xf8) == 0xf0));
+}
+
+bool facts_stack_ended(const struct walk_process *process, uint64_t pc, uint64_t sp)
+{
+	unsigned int word = process->core->elf_class == ELFCLASS64 ? 8 : 4;
+
+	return facts_stack_overflow(process->space, sp, sp) ||
+	       (pushes(process, pc) && facts_stack_overflow(process->space, sp - word, sp));
+}
+
 static void describe_mapping(const struct walk_process *process,
 			     const struct elfcore_segment *s, uint64_t address,
 			     uint64_t sp, char text[static FACTS_TEXT])
