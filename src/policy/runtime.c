@@ -29,6 +29,19 @@ bool runtime_module(const char *module)
 	return false;
 }
 
+void runtime_see(struct runtime_seen *seen, const char *module)
+{
+	seen->libc |= starts(module, "libc.so") || starts(module, "libc-2.") ||
+		      starts(module, "libc.musl-") || starts(module, "ld-musl-");
+	seen->cxx |= starts(module, "libstdc++.so") || starts(module, "libc++.so");
+	seen->unwinder |= starts(module, "libgcc_s");
+}
+
+bool runtime_within(const struct runtime_seen *seen)
+{
+	return !seen->libc || (seen->unwinder && !seen->cxx);
+}
+
 bool runtime_name(const char *symbol)
 {
 	static const char *const prefix[] = {

@@ -28,8 +28,9 @@ struct view {
 	const char *signal_name;
 	char via[VIA];
 	/* Frames of the key: indices, in order. */
-	size_t chosen[SIGNATURE_FRAMES];
+	size_t chosen[SIGNATURE_FRAMES_DEEP];
 	size_t n;
+	size_t most; /* of them */
 };
 
 static const struct signature_frame *at(const struct view *v, size_t i)
@@ -106,7 +107,7 @@ static void skip_nowhere(struct view *v)
 {
 	const struct signature_frame *f = at(v, v->first);
 
-	if (v->first == v->end || f->module)
+	if (v->first == v->end || (f->module && !f->no_code))
 		return;
 	(void)snprintf(v->via, sizeof(v->via), "%s", f->pc == 0 ? "nullcall" : "badjump");
 	if (v->end - v->first > 1)
@@ -131,6 +132,21 @@ static void skip_runtime(struct view *v)
 		via = "panic";
 	if (via && v->via[0] == '\0')
 		(void)snprintf(v->via, sizeof(v->via), "%s", via);
+}
+
+/*
+ * A stripped program that was linked statically, or one of Rust: what aborts and panics go
+ * through has neither names nor a module, and all of them would share their frames.
+ */
+static void look_deeper(struct view *v)
+{
+	const struct signature_crash *crash = v->crash;
+	const struct signature_frame *f = at(v, v->first);
+
+	if (crash->runtime_within && crash->si_code <= 0 && !crash->by_other &&
+	    v->signal_name == crash->signal_name && f->module && !f->symbol &&
+	    (v->via[0] == '\0' || strcmp(v->via, "abort") == 0))
+		v->most = SIGNATURE_FRAMES_DEEP;
 }
 
 /* ---- rule 6: recursion ---- */
@@ -194,7 +210,7 @@ static size_t find_period(const struct view *v, size_t i, size_t repeats,
 
 static void choose(struct view *v, size_t i)
 {
-	if (v->n < SIGNATURE_FRAMES)
+	if (v->n < v->most)
 		v->chosen[v->n++] = i;
 }
 
@@ -202,7 +218,7 @@ static void choose_collapsed(struct view *v)
 {
 	size_t i = v->first;
 
-	while (i < v->end && v->n < SIGNATURE_FRAMES) {
+	while (i < v->end && v->n < v->most) {
 		size_t behind, period = find_period(v, i, 1, &behind);
 
 		for (size_t j = 0; j < (period ?: 1); j++)
@@ -417,16 +433,30 @@ static bool is_low(const struct view *v, size_t first, size_t end)
 	return resolved < 3 || (all - resolved) * 5 > all;
 }
 
-static void narrow_to_first(struct view *v)
+/*
+ * A guess may be what an earlier call left behind, the same for two bugs: where the process
+ * was is known for certain, and comes before it. innermost: the frame that says it.
+ */
+static void narrow_to_first(struct view *v, size_t innermost)
 {
-	v->via[0] = '\0';
-	if (v->n > 1)
-		v->n = 1;
+	const struct signature_frame *f = v->n > 0 ? at(v, v->chosen[0]) : NULL;
+
+	if (strcmp(v->via, "nullcall") != 0 && strcmp(v->via, "badjump") != 0)
+		v->via[0] = '\0';
+	if (!f)
+		return;
+	v->n = 1;
+	if (!f->guessed || v->chosen[0] == innermost || !at(v, innermost)->module)
+		return;
+	v->chosen[1] = v->chosen[0];
+	v->chosen[0] = innermost;
+	v->n = 2;
 }
 
 static void choose_frames(struct view *v)
 {
 	skip_runtime(v);
+	look_deeper(v);
 	if (v->crash->stack_overflow) {
 		(void)snprintf(v->via, sizeof(v->via), "stackoverflow");
 		choose_overflow(v);
@@ -439,14 +469,16 @@ void signature_make(const struct signature_crash *crash, struct signature *ret_s
 {
 	struct view v = { .crash = crash,
 			  .end = crash->frames,
-			  .signal_name = crash->signal_name };
+			  .signal_name = crash->signal_name,
+			  .most = SIGNATURE_FRAMES };
 	struct signature s = { .sent = crash->by_other };
-	size_t all_first, all_end;
+	size_t all_first, all_end, innermost = 0;
 
 	if (v.end > SIGNATURE_FRAMES_MAX)
 		v.end = SIGNATURE_FRAMES_MAX;
 	if (v.end > 0) {
 		restart_below_handler(&v);
+		innermost = v.first;
 		skip_nowhere(&v);
 		all_first = v.first;
 		all_end = v.end;
@@ -457,7 +489,7 @@ void signature_make(const struct signature_crash *crash, struct signature *ret_s
 		s.low = true;
 	}
 	if (s.low)
-		narrow_to_first(&v);
+		narrow_to_first(&v, innermost);
 	make_keys(&v, &s);
 	make_shown(&v, &s);
 	*ret_signature = s;

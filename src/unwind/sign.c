@@ -8,6 +8,7 @@
 
 #include "core/signals.h"
 #include "io/cleanup.h"
+#include "policy/runtime.h"
 
 static uint64_t number(const json_t *object, const char *key)
 {
@@ -70,6 +71,7 @@ static struct signature_frame to_frame(const json_t *answer, const json_t *frame
 		.exported = json_is_true(json_object_get(frame, "exported")),
 		.is_call = json_is_true(json_object_get(frame, "call")),
 		.guessed = how && strcmp(how, "scan") == 0,
+		.no_code = json_is_false(json_object_get(frame, "code")),
 		.trampoline = signal != NULL,
 		.signal = signal_number(signal),
 		.signal_name = signal,
@@ -93,6 +95,17 @@ static bool sent_by_other(const json_t *answer)
 		       json_integer_value(json_object_get(answer, "pid"));
 }
 
+static bool has_runtime_within(const json_t *answer)
+{
+	const json_t *module;
+	struct runtime_seen seen = { 0 };
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "modules"), i, module)
+		runtime_see(&seen, text(module, "name") ?: "");
+	return runtime_within(&seen);
+}
+
 void sign_answer(const json_t *answer, const char *executable,
 		 struct signature *ret_signature)
 {
@@ -113,6 +126,7 @@ void sign_answer(const json_t *answer, const char *executable,
 			.by_other = sent_by_other(answer),
 			.stack_overflow =
 				json_is_true(json_object_get(answer, "stack_overflow")),
+			.runtime_within = has_runtime_within(answer),
 			.abort_message = text(answer, "abort_message"),
 			.frame = list,
 			.frames = n,

@@ -21,6 +21,7 @@
  *   libc!abort*  an exported symbol; libc stands for libc.so.6, ld for the loader
  *   0  ?  anon  vdso    pc 0, a pc that is nowhere, memory of no file, the vdso
  *   ^app!f     found by scanning
+ *   ~app+18    that place is data
  *   @SEGV      a signal trampoline, called for a fault; @USR1 for another signal
  *   x50(...)   repeats what is in the brackets
  *
@@ -101,6 +102,10 @@ static void add_frame(struct stack *s, const char *word)
 	*f = (struct signature_frame){ .pc = 0x1000, .is_call = s->n > 0 };
 	if (word[0] == '^') {
 		f->guessed = true;
+		word++;
+	}
+	if (word[0] == '~') {
+		f->no_code = true;
 		word++;
 	}
 	if (s->n > 0 && s->frame[s->n - 1].trampoline)
@@ -231,7 +236,21 @@ static const struct {
 	{ "mostly generated code", SIGSEGV, "app+10 anon app+30 anon app+50 app+60",
 	  "SIGSEGV||app0000000000000+0x10", NULL },
 	{ "no frames at all", SIGSEGV, "", "SIGSEGV|", NULL },
-	{ "nowhere, called by nobody", SIGSEGV, "?", "SIGSEGV||nowhere", NULL },
+	{ "nowhere, called by nobody", SIGSEGV, "?", "SIGSEGV|badjump|nowhere", NULL },
+	{ "null, called by nobody: not the same", SIGSEGV, "0", "SIGSEGV|nullcall|nowhere", NULL },
+	{ "null, called by a guess", SIGSEGV, "0 ^app+20 ^app+30",
+	  "SIGSEGV|nullcall|app0000000000000+0x1f", NULL },
+	{ "nowhere, called by that guess: not the same", SIGSEGV, "? ^app+20 ^app+30",
+	  "SIGSEGV|badjump|app0000000000000+0x1f", NULL },
+	{ "a jump into data", SIGSEGV, "~app+4018 app+20 app+30 app+40",
+	  "SIGSEGV|badjump|app0000000000000+0x1f|app0000000000000+0x2f|app0000000000000+0x3f",
+	  NULL },
+	{ "a jump into data from a guess", SIGSEGV, "~app+4018 ^app+20 ^app+30",
+	  "SIGSEGV|badjump|app0000000000000+0x4018|app0000000000000+0x1f", NULL },
+	{ "a guess below libc does not stand alone", SIGSEGV, "libc+10 ^app+20 ^app+30",
+	  "SIGSEGV||libc000000000000+0x10|app0000000000000+0x1f", NULL },
+	{ "elsewhere in libc: not the same", SIGSEGV, "libc+18 ^app+20 ^app+30",
+	  "SIGSEGV||libc000000000000+0x18|app0000000000000+0x1f", NULL },
 };
 
 static struct stack stack;
@@ -269,6 +288,54 @@ START_TEST(test_text)
 		      texts[_i].claim, s.loose_text, wanted);
 	ck_assert_int_eq(s.loose[0] != '\0', texts[_i].loose != NULL);
 	ck_assert_uint_eq(strlen(s.exact), 16);
+}
+END_TEST
+
+/* How many frames the key of an abort has. */
+#define LONG "app+1 app+2 app+3 app+4 app+5 app+6 app+7 app+8 app+9 app+a app+b app+c app+d app+e app+f"
+static const struct {
+	const char *claim;
+	const char *modules[4];
+	int si_code;
+	const char *stack;
+	size_t frames;
+} depths[] = {
+	{ "linked statically: any of them may be runtime", { "app", "[vdso]" }, SI_TKILL, LONG, 15 },
+	{ "... but a fault is where it is", { "app", "[vdso]" }, 1, LONG, 5 },
+	{ "... and a named one is known", { "app" }, SI_TKILL, "app!f " LONG, 5 },
+	{ "Rust: libc is apart, its own runtime is not",
+	  { "app", "libc.so.6", "libgcc_s.so.1" }, SI_TKILL, "libc+1 libc!abort* " LONG, 15 },
+	{ "C: libc is all there is", { "app", "libc.so.6" }, SI_TKILL, "libc+1 libc!abort* " LONG, 5 },
+	{ "musl's, too", { "app", "ld-musl-x86_64.so.1" }, SI_TKILL, LONG, 5 },
+	{ "C++ has its runtime apart", { "app", "libc.so.6", "libstdc++.so.6", "libgcc_s.so.1" },
+	  SI_TKILL, "libc+1 libc!abort* " LONG, 5 },
+	{ "what libc itself complains of is told by its callers",
+	  { "app", "libc.so.6", "libgcc_s.so.1" }, SI_TKILL, "libc!abort* libc!free* " LONG, 5 },
+};
+
+START_TEST(test_depth)
+{
+	struct runtime_seen seen = { 0 };
+	struct signature s;
+	size_t bars = 0;
+
+	for (size_t i = 0; i < 4 && depths[_i].modules[i]; i++)
+		runtime_see(&seen, depths[_i].modules[i]);
+	parse(&stack, depths[_i].stack);
+	signature_make(
+		&(struct signature_crash){
+			.executable = "app",
+			.signal = SIGABRT,
+			.signal_name = "SIGABRT",
+			.si_code = depths[_i].si_code,
+			.runtime_within = runtime_within(&seen),
+			.frame = stack.frame,
+			.frames = stack.n,
+		},
+		&s);
+	for (const char *p = s.exact_text; *p; p++)
+		bars += *p == '|';
+	ck_assert_msg(bars - 3 == depths[_i].frames, "%s: %s", depths[_i].claim, s.exact_text);
 }
 END_TEST
 
@@ -460,6 +527,7 @@ int main(void)
 	int failed;
 
 	tcase_add_loop_test(tc, test_text, 0, ROWS(texts));
+	tcase_add_loop_test(tc, test_depth, 0, ROWS(depths));
 	tcase_add_loop_test(tc, test_overflow, 0, ROWS(overflows));
 	tcase_add_loop_test(tc, test_message, 0, ROWS(messages));
 	tcase_add_loop_test(tc, test_runtime, 0, ROWS(modules));

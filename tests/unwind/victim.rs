@@ -23,6 +23,8 @@ fn main() {
     let shop = Shop { shelves: vec![1, 2, 3] };
     if how == "panic" {
         println!("{}", visit(|i| shop.take(i), 7));
+    } else if how == "unwrap" {
+        println!("{}", visit(|i| shop.shelves.get(i).copied().unwrap(), 7));
     } else if how == "null" {
         unsafe { std::ptr::null_mut::<u32>().write_volatile(1) };
     }
