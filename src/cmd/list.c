@@ -102,17 +102,17 @@ enum {
 
 /* A terminal of 80 places shows when, which, weight, what and who. */
 static const struct table_column columns[] = {
-	{ .name = "TIME", .min = 19 },
+	{ .name = "TIME", .min = 19, .drop = 1 },
 	{ .name = "ID", .min = 22 },
-	{ .name = "PID", .right = true, .min = 7, .drop = 3 },
-	{ .name = "UID", .right = true, .min = 5, .drop = 6 },
-	{ .name = "SIG", .right = true, .drop = 1 },
+	{ .name = "PID", .right = true, .min = 7, .drop = 4 },
+	{ .name = "UID", .right = true, .min = 5, .drop = 7 },
+	{ .name = "SIG", .right = true, .drop = 2 },
 	{ .name = "WEIGHT", .right = true },
-	{ .name = "WHY", .min = 6, .drop = 5 },
-	{ .name = "CAPTURE", .min = 8, .drop = 2 },
-	{ .name = "SIZE", .right = true, .min = 6, .drop = 7 },
+	{ .name = "WHY", .min = 6, .drop = 6 },
+	{ .name = "CAPTURE", .min = 8, .drop = 3 },
+	{ .name = "SIZE", .right = true, .min = 6, .drop = 8 },
 	{ .name = "PROCESS", .min = 16, .elastic = true },
-	{ .name = "SIGNATURE", .elastic = true, .drop = 4 },
+	{ .name = "SIGNATURE", .elastic = true, .drop = 5 },
 };
 
 static int add_row(struct table *table, const json_t *json)

@@ -88,11 +88,11 @@ static json_t *totals_json(const struct ledger *ledger)
 static const struct table_column columns[] = {
 	{ .name = "UID", .right = true, .min = 6 },
 	{ .name = "CRASHES", .right = true, .min = 7 },
-	{ .name = "FOLDED", .right = true, .min = 7, .drop = 3 },
-	{ .name = "KEPT", .right = true, .min = 7, .drop = 2 },
-	{ .name = "PENDING", .right = true, .min = 7, .drop = 1 },
-	{ .name = "IN-FLIGHT", .right = true, .drop = 4 },
-	{ .name = "THROTTLED UNTIL", .min = 19 },
+	{ .name = "FOLDED", .right = true, .min = 7, .drop = 4 },
+	{ .name = "KEPT", .right = true, .min = 7, .drop = 3 },
+	{ .name = "PENDING", .right = true, .min = 7, .drop = 2 },
+	{ .name = "IN-FLIGHT", .right = true, .drop = 5 },
+	{ .name = "THROTTLED UNTIL", .min = 19, .drop = 1 },
 	{ .name = "PROCESS", .elastic = true },
 };
 

@@ -86,9 +86,14 @@ if command -v script >/dev/null && TERM=xterm script -qec true /dev/null >/dev/n
 		matches '... when, weight and who stay' "$(head -1 "$base/screen")" 'TIME.*ID.*WEIGHT.*PROCESS'
 		matches '... the long name is cut' "$(cat "$base/screen")" 'nnnn…'
 	done
+	screen 40 "'$COREFOLD' list -C '$conf'" >"$base/screen"
+	holds 'list fits 40 columns' test "$(widest <"$base/screen")" -le 40
+	matches '... weight and who stay' "$(head -1 "$base/screen")" 'ID.*WEIGHT.*PROCESS'
+	is '... the id has the time' "$(grep -c TIME "$base/screen")" 0
 	screen 300 "'$COREFOLD' list -C '$conf'" >"$base/screen"
 	matches 'on a wide one nothing is cut' "$(cat "$base/screen")" "$long"
 	holds 'status fits, too' test "$(screen 80 "'$COREFOLD' status -C '$conf'" | head -6 | widest)" -le 80
+	holds 'also 40 columns' test "$(screen 40 "'$COREFOLD' status -C '$conf'" | grep -v hours | widest)" -le 40
 	matches 'colours on a terminal' "$(screen 80 "'$COREFOLD' list -C '$conf'")" $'\033\\[4m'
 	is 'NO_COLOR' "$(screen 80 "NO_COLOR=1 '$COREFOLD' list -C '$conf'" | grep -c $'\033')" 0
 	is 'a dumb terminal' "$(screen 80 "TERM=dumb '$COREFOLD' list -C '$conf'" | grep -c $'\033')" 0
