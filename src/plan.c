@@ -17,8 +17,8 @@
 /* Slowest plausible compression by one thread, bytes in a millisecond. */
 #define PACK_RATE 100000u
 /*
- * Very many threads or mappings make a head of megabytes, which is parsed, laid out and
- * written anew; that comes out of the buffer.
+ * Very many threads or mappings make a head of megabytes, whose tables are parsed, laid out
+ * and written anew; that comes out of the buffer.
  */
 #define HEAD_COPIES 3u
 /* Of the memory that is left: the crash may have come of having none. */

@@ -145,7 +145,7 @@ static int run(struct take *take, const struct image *image, struct store_file *
 				  memory_of(take),
 		.out_fd = file->fd,
 		.oom_score_fd = crash->oom_score_fd,
-		.step_back = !crash->replayed,
+		.victim = crash->replayed ? 0 : (pid_t)crash->request.pid,
 		.may_retry = is_live(take) && take->verdict.kind >= CAPTURE_THREADS,
 		.may_step_down = take->verdict.kind == CAPTURE_THREADS ||
 				 (take->verdict.kind == CAPTURE_FULL && take->stash.fd >= 0),

@@ -144,14 +144,28 @@ static bool source_may_have_it(const struct capture_job *job)
 	       job->core->end - job->core->head_bytes <= (uint64_t)pipe_bytes;
 }
 
+/*
+ * What is left to do can wait, and the process cannot: giving its memory back takes
+ * processors and their caches, at any priority of ours, and whoever restarts it waits for
+ * that. Bounded, since it may not want to end (a file system that does not answer).
+ */
+#define LAST_MS 200
+
 static void let_go(struct capture *capture)
 {
+	const struct capture_job *job = capture->job;
+	_cleanup_close_ int watch_fd = -1;
+
 	if (capture->let_go)
 		return;
 	capture->let_go = true;
-	source_release(capture->job->source);
-	if (capture->job->step_back)
-		process_step_back(capture->job->oom_score_fd);
+	if (job->victim > 0 && job->source->released_at_ms == 0)
+		watch_fd = process_watch(job->victim);
+	source_release(job->source);
+	if (watch_fd >= 0)
+		process_await_end(watch_fd, LAST_MS);
+	if (job->victim > 0)
+		process_step_back(job->oom_score_fd);
 }
 
 /* Less would have fitted. */

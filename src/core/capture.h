@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/elfcore.h"
 #include "core/image.h"
@@ -26,7 +27,7 @@ struct capture_job {
 	struct memory memory; /* for an image that has extents */
 	int out_fd; /* empty */
 	int oom_score_fd; /* written when the victim has gone; -1: not open */
-	bool step_back; /* lower our priority when the victim has gone */
+	pid_t victim; /* held by the source: when it has gone, our priority is lowered; 0: nobody */
 	bool may_retry; /* when time or space runs out, keep the victim for another try */
 	bool may_step_down; /* when space runs out, leave nothing: less can be had without it */
 	uint64_t max_bytes; /* of a source: pages that are not all zeros */

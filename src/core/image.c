@@ -89,7 +89,7 @@ int image_read(const struct image *image, const struct memory *memory, uint64_t 
 	uint64_t tail_at = image->size - image->tail_bytes;
 	int r;
 
-	*ret_zeros = offset >= image->head_bytes && w.end <= tail_at &&
+	*ret_zeros = offset >= image->head_bytes + image->notes_bytes && w.end <= tail_at &&
 		     (first == image->extents || image->extent[first].offset >= w.end);
 	if (*ret_zeros)
 		return 0;
@@ -97,6 +97,7 @@ int image_read(const struct image *image, const struct memory *memory, uint64_t 
 	if (r < 0)
 		return r;
 	copy_bytes(&w, image->head, image->head_bytes, 0);
+	copy_bytes(&w, image->notes, image->notes_bytes, image->head_bytes);
 	copy_bytes(&w, image->tail, image->tail_bytes, tail_at);
 	return 0;
 }

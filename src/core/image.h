@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * A core that is put together rather than read: headers and notes from a buffer, memory
+ * A core that is put together rather than read: headers and notes from buffers, memory
  * from the held process, zeros where there is neither. Any part of it can be read at any
  * time, by any thread.
  */
@@ -20,8 +20,10 @@ struct image_extent {
 };
 
 struct image {
-	unsigned char *head; /* owned */
+	unsigned char *head; /* owned: file header and program headers */
 	size_t head_bytes;
+	const void *notes; /* borrowed: they follow the head */
+	size_t notes_bytes;
 	struct image_extent *extent; /* owned, by offset, apart from each other and the head */
 	size_t extents;
 	unsigned char tail[64]; /* the section header that holds a large number of segments */

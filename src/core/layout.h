@@ -88,8 +88,9 @@ const struct elfcore_segment *layout_segment_behind(const struct elfcore *core,
 uint64_t layout_captures_to(const struct elfcore_segment *segment);
 
 /*
- * Headers, notes and offsets for it. `head` is what came through the pipe. -ENOMEM, or
- * ELFCORE_E_LIMIT when it would be larger than a file can be.
+ * Headers and offsets for it. `head` is what came through the pipe; its notes stay where
+ * they are, so it must outlive the image. -ENOMEM, or ELFCORE_E_LIMIT when it would be
+ * larger than a file can be.
  */
 int layout_image(const struct layout *layout, const struct elfcore *core, const void *head,
 		 size_t head_bytes, struct image *ret_image);

@@ -21,8 +21,7 @@ struct writer {
 	bool wide;
 	uint64_t phnum;
 	uint64_t ehdr_bytes;
-	uint64_t notes_at;
-	uint64_t notes_bytes;
+	uint64_t head_bytes; /* up to the notes */
 };
 
 static void put(const struct writer *w, void *at, size_t bytes, uint64_t value)
@@ -179,29 +178,31 @@ static uint64_t memory_offset(const struct elfcore *core, uint64_t head_bytes)
 	return (head_bytes + page - 1) / page * page;
 }
 
-static void put_notes(const struct writer *w, const void *head)
-{
-	struct elfcore_segment note = w->core->segment[0];
-
-	note.offset = w->notes_at;
-	note.file_bytes = w->notes_bytes;
-	put_phdr(w, 0, &note);
-	memcpy(w->head + w->notes_at, (const char *)head + w->core->note_offset,
-	       w->notes_bytes);
-}
-
-static void plan_head(struct writer *w, const struct layout *layout, size_t head_bytes)
+/* As many of the notes as there are. */
+static void put_notes(const struct writer *w, const void *head, size_t head_bytes,
+		      struct image *image)
 {
 	const struct elfcore *core = w->core;
+	struct elfcore_segment note = core->segment[0];
 	uint64_t left =
 		head_bytes > core->note_offset ? head_bytes - core->note_offset : 0;
+
+	image->notes_bytes = core->note_bytes < left ? core->note_bytes : left;
+	image->notes = left > 0 ? (const char *)head + core->note_offset : NULL;
+	note.offset = w->head_bytes;
+	note.file_bytes = image->notes_bytes;
+	put_phdr(w, 0, &note);
+}
+
+static void plan_head(struct writer *w, const struct layout *layout)
+{
+	const struct elfcore *core = w->core;
 
 	w->wide = core->elf_class == ELFCLASS64;
 	w->phnum = 1 + layout->loads;
 	w->ehdr_bytes = w->wide ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr);
-	w->notes_at = w->ehdr_bytes +
-		      w->phnum * (w->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr));
-	w->notes_bytes = core->note_bytes < left ? core->note_bytes : left;
+	w->head_bytes = w->ehdr_bytes +
+			w->phnum * (w->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr));
 }
 
 int layout_image(const struct layout *layout, const struct elfcore *core,
@@ -211,8 +212,8 @@ int layout_image(const struct layout *layout, const struct elfcore *core,
 	struct writer w = { .core = core };
 	int r;
 
-	plan_head(&w, layout, head_bytes);
-	image.head_bytes = w.notes_at + w.notes_bytes;
+	plan_head(&w, layout);
+	image.head_bytes = w.head_bytes;
 	image.head = w.head = calloc(1, image.head_bytes);
 	image.extent =
 		calloc(layout->captured.runs + layout->loads + 1, sizeof(*image.extent));
@@ -221,10 +222,10 @@ int layout_image(const struct layout *layout, const struct elfcore *core,
 		return -ENOMEM;
 	}
 	put_ehdr(&w, head);
-	put_notes(&w, head);
-	image.size = image.head_bytes;
+	put_notes(&w, head, head_bytes, &image);
+	image.size = image.head_bytes + image.notes_bytes;
 	if (layout->loads > 0)
-		image.size = memory_offset(core, image.head_bytes);
+		image.size = memory_offset(core, image.size);
 	r = put_loads(&w, layout, &image);
 	if (r != 0) {
 		image_done(&image);

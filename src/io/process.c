@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/ioprio.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -72,6 +73,20 @@ void process_step_back(int oom_score_fd)
 		      IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7));
 	if (oom_score_fd >= 0)
 		(void)dir_write_all(oom_score_fd, "800", 3);
+}
+
+int process_watch(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void process_await_end(int watch_fd, int ms)
+{
+	struct pollfd ended = { .fd = watch_fd, .events = POLLIN };
+
+	(void)poll(&ended, 1, ms);
 }
 
 /* Dropped for good means that asking for root again fails. */

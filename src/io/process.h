@@ -34,6 +34,15 @@ int process_open_oom_score(void);
 void process_step_back(int oom_score_fd);
 
 /*
+ * A descriptor that tells of the end of a process, as its pid may be another's by then. It
+ * must be known to exist: a held one does. -errno.
+ */
+int process_watch(pid_t pid);
+
+/* Waits until the watched process has ended, at most that long. Nothing is reported. */
+void process_await_end(int watch_fd, int ms);
+
+/*
  * Becomes the user for good: groups, real, effective and saved ids, no capabilities, no way
  * back, checked. Does nothing when we already are that user and have no privileges.
  */

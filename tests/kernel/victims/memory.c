@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MIB (1u << 20)
@@ -76,6 +77,31 @@ static void threads(size_t mib)
 	heap = anonymous((mib ? mib : 8) * MIB);
 	fill(heap, (mib ? mib : 8) * MIB, 16);
 	start_threads(8);
+}
+
+/*
+ * A hundred processes of that size which crash at once. They share what none of them
+ * writes, so that the machine needs it once; each of them has all of it all the same.
+ */
+static void herd(size_t mib)
+{
+	char byte;
+	int gate[2];
+
+	heap = anonymous(mib * MIB);
+	fill(heap, mib * MIB, 16);
+	if (pipe(gate) < 0)
+		_exit(95);
+	for (int i = 0; i < 100; i++)
+		if (fork() == 0) {
+			(void)close(gate[1]);
+			(void)!read(gate[0], &byte, 1);
+			return;
+		}
+	(void)close(gate[1]);
+	while (wait(NULL) > 0)
+		;
+	_exit(0);
 }
 
 static void crowd(size_t n)
@@ -342,7 +368,7 @@ static const struct {
 	{ "behind_the_end", behind_the_end },
 	{ "crowd", crowd },	    { "files", files },		{ "hugetlb", hugetlb },
 	{ "noise", noise },	    { "swapped", swapped },	{ "sysv", sysv },
-	{ "userfault", userfault },
+	{ "userfault", userfault }, { "herd", herd },
 };
 
 int main(int argc, char **argv)
