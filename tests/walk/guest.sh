@@ -105,6 +105,7 @@ mail() {
 	systemctl restart cron
 	until_true has_mail || failed "no mail: $(journalctl -q -u cron -n 5 -o cat)"
 	matches 'cron mails the summary to root' "$(cat /var/mail/walker)" '^New signatures'
+	since=$(awk '{ print int($1 * 1000000) }' /proc/uptime)
 	systemctl start corefold-tick.timer
 }
 
@@ -113,7 +114,7 @@ first_boot() {
 	install
 	look
 	mail
-	holds 'the timer ticks by itself' until_true ticked "$(awk '{ print int($1 * 1000000) }' /proc/uptime)"
+	holds 'the timer ticks by itself' until_true ticked "$since"
 	until_true stored
 	corefold status --json >status
 	echo 2 >phase
