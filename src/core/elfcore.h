@@ -104,6 +104,12 @@ void elfcore_done(struct elfcore *core);
 /* Value of an auxiliary vector entry (AT_PHDR ...), false when there is none. */
 bool elfcore_auxv(const struct elfcore *core, uint64_t type, uint64_t *ret_value);
 
+/* Of a long of the process: 4 or 8. */
+static inline size_t elfcore_word_bytes(const struct elfcore *core)
+{
+	return core->elf_class == ELFCLASS64 ? 8 : 4;
+}
+
 /* Unsigned integer of the core's byte order and the given size (1, 2, 4, 8) at p. */
 uint64_t elfcore_load(const struct elfcore *core, const void *p, size_t bytes);
 
