@@ -18,11 +18,11 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cmd/choose.h"
+#include "cmd/folds.h"
 #include "cmd/table.h"
 #include "core/record.h"
 #include "io/cleanup.h"
@@ -32,7 +32,6 @@
 #include "loops.h"
 #include "policy/units.h"
 
-#define LINE_BYTES (64 * 1024)
 #define EVENTS_BYTES (64 * 1024)
 
 static const struct cmd_option options[] = {
@@ -54,10 +53,7 @@ struct watch {
 	int store_wd, state_wd, loops_wd;
 	json_t *told; /* ids that were there in the beginning */
 	char last_id[STATE_ID_SIZE]; /* the greatest that was told of */
-	json_t *folded; /* of each process, as the counters had it last */
-	json_int_t crashes; /* in all, as of the last line */
-	uint64_t counters_at; /* read so far ... */
-	ino_t counters_inode; /* ... of this file */
+	struct folds folds;
 	bool end;
 	int status;
 };
@@ -65,11 +61,6 @@ struct watch {
 static const char *text_of(const json_t *json, const char *key)
 {
 	return json_string_value(json_object_get(json, key)) ?: "";
-}
-
-static json_int_t number_of(const json_t *json, const char *key)
-{
-	return json_integer_value(json_object_get(json, key));
 }
 
 /* ---- telling ---- */
@@ -160,82 +151,28 @@ static bool wants_process(const struct watch *watch, const char *process)
 
 /* ---- folds, from the counters ---- */
 
-static void fold_key(const json_t *process, char key[static NAME_SIZE + 32])
+static bool tell_fold(void *userdata, const struct fold *fold)
 {
-	(void)snprintf(key, NAME_SIZE + 32, "%" JSON_INTEGER_FORMAT "/%.*s",
-		       number_of(process, "uid"), NAME_SIZE, text_of(process, "process"));
-}
+	struct watch *watch = userdata;
 
-static void take_process(struct watch *watch, const json_t *process, json_int_t time, bool tell)
-{
-	json_int_t folded = number_of(process, "folded"), before;
-	const char *name = text_of(process, "process");
-	char key[NAME_SIZE + 32];
-
-	fold_key(process, key);
-	before = number_of(watch->folded, key);
-	if (folded == before)
-		return;
-	(void)json_object_set_new(watch->folded, key, json_integer(folded));
-	if (before > folded)
-		before = 0; /* evicted, and back: counted anew */
-	if (!tell || !wants_process(watch, name))
-		return;
+	if (!wants_process(watch, fold->process))
+		return true;
 	if (watch->cmd->json)
 		tell_json(watch, "folded",
-			  json_pack("{s:I, s:I, s:s, s:I, s:I}", "time", time, "uid",
-				    number_of(process, "uid"), "process", name, "count",
-				    folded - before, "pending", number_of(process, "pending")));
+			  json_pack("{s:I, s:I, s:s, s:I, s:I}", "time", fold->time_s, "uid",
+				    fold->uid, "process", fold->process, "count", fold->count,
+				    "pending", fold->pending));
 	else
-		tell_text(watch, time,
+		tell_text(watch, fold->time_s,
 			  "folded %" JSON_INTEGER_FORMAT " of %s (uid %" JSON_INTEGER_FORMAT
 			  "), %" JSON_INTEGER_FORMAT " pending",
-			  folded - before, name, number_of(process, "uid"),
-			  number_of(process, "pending"));
+			  fold->count, fold->process, fold->uid, fold->pending);
+	return !watch->end;
 }
 
-static void take_line(struct watch *watch, const json_t *line, bool tell)
+static void tell_folds(struct watch *watch)
 {
-	json_int_t crashes = number_of(line, "crashes");
-	const json_t *process;
-	size_t i;
-
-	if (crashes <= watch->crashes)
-		return; /* told before: of a file that was rolled up, or the end of a keep */
-	watch->crashes = crashes;
-	json_array_foreach(json_object_get(line, "processes"), i, process)
-		take_process(watch, process, number_of(line, "time"), tell);
-}
-
-/* What has been appended; or all of it, when another file took its place. */
-static void read_counters(struct watch *watch, bool tell)
-{
-	static char bytes[LINE_BYTES];
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	ssize_t n;
-
-	if (dir_open_file(watch->ledger->dir_fd, COUNTERS_FILE, O_RDONLY, &fd) != 0 ||
-	    fstat(fd, &st) < 0)
-		return;
-	if (st.st_ino != watch->counters_inode || (uint64_t)st.st_size < watch->counters_at)
-		watch->counters_at = 0;
-	watch->counters_inode = st.st_ino;
-	while (!watch->end && (n = pread(fd, bytes, sizeof(bytes), (off_t)watch->counters_at)) > 0) {
-		char *newline, *at = bytes;
-
-		while ((newline = memchr(at, '\n', (size_t)(bytes + n - at)))) {
-			json_t *line = json_loadb(at, (size_t)(newline - at), 0, NULL);
-
-			take_line(watch, line, tell);
-			json_decref(line);
-			at = newline + 1;
-		}
-		if (at == bytes && n < (ssize_t)sizeof(bytes))
-			return; /* a line that is being written */
-		/* A line longer than all is passed over. */
-		watch->counters_at += at == bytes ? (uint64_t)n : (uint64_t)(at - bytes);
-	}
+	folds_read(&watch->folds, watch->ledger->dir_fd, tell_fold, watch);
 }
 
 /* ---- loops ---- */
@@ -271,7 +208,7 @@ static void catch_up(struct watch *watch)
 		if (strcmp(ids[i], last) > 0)
 			tell_id(watch, ids[i]);
 	store_free_ids(ids, n);
-	read_counters(watch, true);
+	tell_folds(watch);
 }
 
 static void take_new_file(struct watch *watch, const char *name)
@@ -313,7 +250,7 @@ static void take_event(struct watch *watch, const struct inotify_event *event)
 	else if (event->wd == watch->loops_wd)
 		tell_loop(watch, name, !(event->mask & IN_DELETE));
 	else if (strcmp(name, COUNTERS_FILE) == 0)
-		read_counters(watch, true);
+		tell_folds(watch);
 }
 
 static void take_events(struct watch *watch)
@@ -421,15 +358,14 @@ static int watch_store(struct watch *watch)
 		return cmd_failed(watch->cmd, "cannot watch %s: %s", watch->cmd->config.directory,
 				  strerror(-r));
 	watch->told = json_object();
-	watch->folded = json_object();
 	watch->screen = screen_of(stdout);
-	read_counters(watch, false);
+	folds_read(&watch->folds, watch->ledger->dir_fd, NULL, NULL);
 	tell_newest(watch);
 	if (!watch->cmd->json && watch->screen.terminal)
 		(void)fprintf(stderr, "waiting for crashes; Ctrl-C ends\n");
 	follow(watch);
 	json_decref(watch->told);
-	json_decref(watch->folded);
+	folds_done(&watch->folds);
 	return watch->status;
 }
 
@@ -443,7 +379,8 @@ static int watch_run(struct cmd *cmd)
 			       .ledger = &ledger,
 			       .inotify_fd = -1,
 			       .signal_fd = -1,
-			       .loops_fd = -1 };
+			       .loops_fd = -1,
+			       .folds = FOLDS_NULL };
 	int status = CMD_DONE, letter, r;
 
 	while ((letter = cmd_option(cmd, &status)) > 0) {
