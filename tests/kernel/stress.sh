@@ -73,7 +73,7 @@ if [ "$low" = yes ]; then
 	settle
 	is 'killed then: counted, its weight waits' \
 		"$(of victim-memory crashes kept_weight pending in_flight)" '1 0 1 0'
-	is 'nothing of it is left' "$(litter)$(ls "$state/cores")" ''
+	is 'nothing of it is left' "$(litter)$(kept victim-memory)" ''
 	crash "$memory" small
 	settle
 	is 'and the next crash has it' "$(kept victim-memory)" 2
@@ -119,7 +119,7 @@ if [ -n "$pid" ]; then
 	settle
 	is 'a victim that is killed in the middle: the record says that it is not complete' \
 		"$(last '[.capture, .complete]')" '["full",false]'
-	is 'and why' "$(cf info --json last | jq -r .incomplete_reason)" \
+	is 'and why' "$(cf info --json victim-memory | jq -r .incomplete_reason)" \
 		'the process was killed during the dump'
 	holds 'what is stored of it is whole members' gzip -t "$state"/cores/*.core.gz
 	is 'nothing is left behind' "$(litter)" ''
@@ -137,7 +137,7 @@ peak_of() { # BUFFER-MIB COMMAND...: KiB
 	new_state "${plain[@]}" "Buffer=${buffer}M" "${kind:-Kind=auto}"
 	crash "$@"
 	settle
-	cat "$base/peak"
+	sort -n "$base/peak" | tail -n 1 # others may crash meanwhile, and are small
 }
 set_pattern "|$base/victim-peak handle -C $conf $specifiers"
 bounded() { # CLAIM BUFFER-MIB COMMAND...
@@ -151,11 +151,11 @@ bounded 'a heap larger than Buffer' 64 "$memory" threads 200
 is 'which is captured whole' "$(last '[.capture, .complete]')" '["full",true]'
 kind=Kind=threads bounded '1,000 threads' 16 "$memory" crowd 1000
 is 'which are all there' \
-	"$(last '[.capture, .complete]')$(cf info --json last | jq .thread_count)" \
+	"$(last '[.capture, .complete]')$(cf info --json victim-memory | jq .thread_count)" \
 	'["threads",true]1001'
 bounded '1,000 threads in full' 16 "$memory" crowd 1000
 is 'which are all there, too' \
-	"$(last '[.capture, .complete]')$(cf info --json last | jq .thread_count)" \
+	"$(last '[.capture, .complete]')$(cf info --json victim-memory | jq .thread_count)" \
 	'["full",true]1001'
 if [ "$(cat /proc/sys/vm/max_map_count)" -ge 150000 ] ||
 	set_sysctl /proc/sys/vm/max_map_count 150000; then
