@@ -202,7 +202,9 @@ static void begin_stash(struct take *take)
 {
 	const struct crash *crash = take->crash;
 	bool alone = take->verdict.kind == CAPTURE_THREADS &&
-		     crash->ticket.captures_running < crash->config->max_captures;
+		     !capture_no_place(crash->ticket.captures_running,
+				       crash->ticket.captures_of_uid,
+				       crash->config->max_captures);
 
 	if (stash_begin(&take->stash, &crash->core, stash_stack_bytes(take),
 			take->buffer_bytes / (alone ? 2 : SMALL_SHARE)) != 0)

@@ -12,6 +12,7 @@
 #include "io/counters.h"
 #include "io/dir.h"
 #include "io/events.h"
+#include "policy/capture.h"
 #include "policy/units.h"
 
 bool ledger_is_drill(uint32_t uid, const char *process)
@@ -128,17 +129,25 @@ static void mark_hours(struct ledger *ledger, const struct ledger_crash *crash)
 }
 
 /* What else is being kept at this moment: the budgets depend on it. */
-static void count_in_flight(const struct state *state, struct ledger_ticket *ticket)
+static void count_in_flight(const struct ledger *ledger, struct ledger_ticket *ticket)
 {
+	const struct state *state = ledger->state;
+	uint32_t uids[STATE_INFLIGHT], n = 0, nobodys = 0;
+
 	for (uint32_t i = 0; state->header.inflight_used > 0 && i < STATE_INFLIGHT; i++) {
 		uint32_t slot = state->inflight[i].slot;
 
 		if (!state->inflight[i].id[0])
 			continue;
-		ticket->captures_running++;
-		if (slot < STATE_SLOTS && state->place[slot].uid == ticket->uid)
-			ticket->captures_of_uid++;
+		if (slot < STATE_SLOTS)
+			uids[n++] = state->place[slot].uid;
+		else
+			nobodys++;
 	}
+	for (uint32_t i = 0; i < n; i++)
+		ticket->captures_of_uid += uids[i] == ticket->uid;
+	ticket->captures_running =
+		nobodys + capture_running(uids, n, ledger->config->max_captures);
 }
 
 /* Takes id and in-flight entry for a crash that is to be kept. */
@@ -147,7 +156,7 @@ void ledger_reserve(struct ledger *ledger, struct state_slot *slot, int64_t wall
 {
 	if (ticket->decision == THROTTLE_FOLD)
 		return;
-	count_in_flight(ledger->state, ticket);
+	count_in_flight(ledger, ticket);
 	ledger_next_id(ledger, wall_ns, ticket->id);
 	if (ledger_take_entry(ledger, ticket->id, ticket->weight, ticket->slot, &ticket->inflight) == 0) {
 		ticket->claims = (uint32_t)state_tally_claim(ledger->state, ticket->slot, slot,

@@ -102,8 +102,8 @@ struct ledger_ticket {
 	uint64_t signature; /* set by the caller before settling: learned with it; 0 unknown.
 			     * The key `exact` as a number. */
 	uint64_t hash; /* likewise, the cheap hash */
-	uint32_t captures_running; /* keeps under way besides this one ... */
-	uint32_t captures_of_uid; /* ... and those of this user */
+	uint32_t captures_running; /* by other handlers: see capture_running() */
+	uint32_t captures_of_uid; /* all of this user's besides this one */
 };
 
 /* Takes over dir_fd. Opens the store below it. -errno, DIR_E_*. */

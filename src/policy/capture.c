@@ -2,7 +2,6 @@
 
 #include "policy/capture.h"
 
-#include <stddef.h>
 #include <string.h>
 
 /* A record and its directory entry must still fit where a core no longer does. */
@@ -41,18 +40,43 @@ static enum capture_kind part(const struct capture_budget *budget)
 	return budget->threads_possible ? CAPTURE_THREADS : CAPTURE_NOTES;
 }
 
+/* Whoever crashes most leaves one capture to the others. */
+static uint32_t share_of_uid(uint32_t max_captures)
+{
+	return max_captures > 1 ? max_captures - 1 : 1;
+}
+
+uint32_t capture_running(const uint32_t *uids, size_t n, uint32_t max_captures)
+{
+	uint32_t running = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t before = 0;
+
+		for (size_t j = 0; j < i; j++)
+			before += uids[j] == uids[i];
+		running += before < share_of_uid(max_captures);
+	}
+	return running;
+}
+
+const char *capture_no_place(uint32_t running, uint32_t of_uid, uint32_t max_captures)
+{
+	if (running >= max_captures)
+		return "MaxCaptures running";
+	return of_uid >= share_of_uid(max_captures) ?
+		       "this user's share of MaxCaptures running" :
+		       NULL;
+}
+
 static void limit_by_running(const struct capture_budget *budget,
 			     struct capture_verdict *verdict)
 {
-	/* Whoever crashes most leaves one capture to the others. */
-	uint32_t share = budget->max_captures > 1 ? budget->max_captures - 1 : 1;
+	const char *reason = capture_no_place(budget->captures_running, budget->captures_of_uid,
+					      budget->max_captures);
 
-	if (budget->memory_bytes <= budget->small_bytes)
-		return;
-	if (budget->captures_running >= budget->max_captures)
-		lower(verdict, part(budget), "MaxCaptures running");
-	else if (budget->captures_of_uid >= share)
-		lower(verdict, part(budget), "this user's share of MaxCaptures running");
+	if (reason && budget->memory_bytes > budget->small_bytes)
+		lower(verdict, part(budget), reason);
 }
 
 static void limit_by_size(const struct capture_budget *budget, struct capture_verdict *verdict)

@@ -9,6 +9,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum capture_kind {
@@ -40,7 +41,7 @@ struct capture_budget {
 	uint64_t keep_free_bytes; /* never go below that */
 	uint64_t quota_bytes; /* what MaxUse leaves, what the quota can evict included */
 
-	uint32_t captures_running; /* by other handlers */
+	uint32_t captures_running; /* by other handlers: see capture_running() */
 	uint32_t captures_of_uid;
 	uint32_t max_captures;
 	uint64_t small_bytes; /* memory up to that does not count as a capture: it fills no buffer */
@@ -55,3 +56,12 @@ struct capture_verdict {
 };
 
 struct capture_verdict capture_plan(const struct capture_budget *budget);
+
+/*
+ * How many places of `max_captures` are taken, when these users' captures are under way: of
+ * one user no more than its share, for what is beyond that has stepped down.
+ */
+uint32_t capture_running(const uint32_t *uids, size_t n, uint32_t max_captures);
+
+/* Why there is no place for one more of a user who has `of_uid`; NULL when there is one. */
+const char *capture_no_place(uint32_t running, uint32_t of_uid, uint32_t max_captures);

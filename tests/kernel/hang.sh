@@ -69,4 +69,30 @@ matches 'and the frames are there' \
 is 'a stack that does not answer leaves the notes' "$(of_mode stack .capture)" notes
 is 'a header that does not answer leaves a record' \
 	"$(of_mode header '.capture | test("notes|threads|none")')" true
+
+# ---- one user's captures that do not end, and another user's large one ----
+
+new_state '[Capture]' 'MaxHold=60s' 'MaxCaptures=2' 'Buffer=8M'
+rm "$base/servers"
+for ((i = 0; i < 4; i++)); do
+	"$base/victim-fuse" "$base/fuse" stack 30002 >>"$base/servers" &
+done
+for ((i = 0; i < 600; i++)); do
+	[ "$(status .in_flight 2>/dev/null)" != 4 ] || break
+	sleep 0.1
+done
+is 'four captures of one user wait' "$(status .in_flight)" 4
+crash -u 30003 -n another "$base/victim-memory" threads 64
+for ((i = 0; i < 600 && $(records) < 1; i++)); do sleep 0.1; done
+is 'another user has the place that is left: a large core in full' \
+	"$(cf list --json | jq -c '.[] | select(.process == "another") | [.capture, .complete]')" \
+	'["full",true]'
+xargs -r kill -KILL <"$base/servers"
+settle
+is 'three of the four had to step down' \
+	"$(cf list --json | jq -r '.[] | select(.uid == 30002).id' | while read -r id; do
+		cf info --json "$id" | jq -r .capture_reason
+	done | grep -c 'share of MaxCaptures')" 3
+is 'all are counted' "$(status '"\(.crashes) \(.kept_weight) \(.in_flight)"')" '5 5 0'
+holds 'the ledger adds up' ledger_holds
 finish

@@ -243,6 +243,35 @@ START_TEST(test_names)
 }
 END_TEST
 
+/* Users of captures under way, a letter each. */
+static const struct {
+	const char *claim;
+	const char *uids;
+	uint32_t max, running;
+} running_rows[] = {
+	{ "none", "", 4, 0 },
+	{ "each is a place", "abc", 4, 3 },
+	{ "of one user its share", "aaaaaaaa", 4, 3 },
+	{ "beside it another user counts", "aaaaaaaab", 5, 5 },
+	{ "of each user its share", "abababab", 4, 6 },
+	{ "one place: one of each user", "aabb", 1, 2 },
+	{ "two places: one of each user", "aaab", 2, 2 },
+};
+
+START_TEST(test_running)
+{
+	const char *text = running_rows[_i].uids;
+	uint32_t uids[16];
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n; i++)
+		uids[i] = (uint32_t)text[i];
+	claim_int_eq(running_rows[_i].claim,
+		     capture_running(uids, n, running_rows[_i].max),
+		     running_rows[_i].running);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("capture");
@@ -250,6 +279,7 @@ int main(void)
 
 	tcase_add_loop_test(capture_case, test_row, 0, ROWS(rows));
 	tcase_add_loop_test(capture_case, test_monotonic, 0, 4);
+	tcase_add_loop_test(capture_case, test_running, 0, ROWS(running_rows));
 	tcase_add_test(capture_case, test_names);
 	return unit_main(suite);
 }
