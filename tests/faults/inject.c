@@ -245,6 +245,16 @@ static bool can_be_short(const struct task *task)
 	       task->number == SYS_pread64 || task->number == SYS_pwrite64;
 }
 
+/*
+ * Threads make the n-th call a matter of chance, and glibc aborts over a strange futex, also
+ * over one that our own stops made the kernel restart, and where a thread has no rseq.
+ */
+static bool must_not_fail(const struct task *task)
+{
+	return task->number == SYS_futex || task->number == SYS_restart_syscall ||
+	       task->number == SYS_rseq || task->number == SYS_set_robust_list;
+}
+
 static void on_entry(struct task *task)
 {
 	struct regs regs;
@@ -259,12 +269,7 @@ static void on_entry(struct task *task)
 		task->argument[i] = regs_argument(&regs, i);
 	inject.count++;
 	here = inject.count == inject.at;
-	/*
-	 * Threads make the n-th call a matter of chance, and glibc aborts over a strange futex,
-	 * also over one that our own stops made the kernel restart.
-	 */
-	if (inject.action == ACTION_ERROR &&
-	    (task->number == SYS_futex || task->number == SYS_restart_syscall))
+	if (inject.action == ACTION_ERROR && must_not_fail(task))
 		return;
 	if (inject.action == ACTION_LIST)
 		say(task);

@@ -33,7 +33,7 @@ for filter in 0 1 2 4 8 10 33 7f; do kinds+=("files 0x$filter"); done
 if add_swap; then kinds+=(swapped); else echo '# no swap can be had here'; fi
 if add_huge_pages; then kinds+=(hugetlb); else echo '# no huge pages can be had here'; fi
 if [ -e /proc/sys/vm/unprivileged_userfaultfd ]; then
-	kinds+=(userfault)
+	kinds+=(userfault 'userfault 1' 'userfault 2')
 else
 	echo '# no userfaultfd here'
 fi

@@ -6,6 +6,7 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,28 +201,32 @@ static void behind_the_end(size_t n)
 		_exit(98);
 }
 
-/* Missing pages wait for somebody to bring them; nobody will. */
-static void guard(char *p, size_t bytes)
+/* Pages wait for somebody to bring them; nobody will. What the kernel may wait for, too. */
+static void guard(char *p, size_t bytes, uint64_t mode, bool kernel)
 {
 	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register range = { .range = { (uintptr_t)p, bytes },
-					 .mode = UFFDIO_REGISTER_MODE_MISSING };
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	struct uffdio_register range = { .range = { (uintptr_t)p, bytes }, .mode = mode };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | (kernel ? 0 : UFFD_USER_MODE_ONLY));
 
+	if (mode == UFFDIO_REGISTER_MODE_MINOR)
+		api.features = UFFD_FEATURE_MINOR_SHMEM;
 	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) < 0 ||
 	    ioctl(fd, UFFDIO_REGISTER, &range) < 0)
 		_exit(92);
 }
 
+/* Who may handle the kernel's faults (not 0), and that pages that are in the cache wait (2). */
 static void userfault(size_t n)
 {
-	char *p = map(MIB, MAP_SHARED, scratch(MIB)), *q = anonymous(MIB);
+	int fd = scratch(MIB);
+	char *p = map(MIB, MAP_SHARED, fd), *q = anonymous(MIB);
 
-	(void)n;
 	p[3 * PAGE] = 1;
 	q[4 * PAGE] = 1;
-	guard(p, MIB);
-	guard(q, MIB);
+	guard(p, MIB, UFFDIO_REGISTER_MODE_MISSING, n > 0);
+	guard(q, MIB, UFFDIO_REGISTER_MODE_MISSING, n > 0);
+	if (n > 1)
+		guard(map(MIB, MAP_SHARED, fd), MIB, UFFDIO_REGISTER_MODE_MINOR, true);
 }
 
 static void private(size_t n)
@@ -280,6 +285,18 @@ static void many(size_t n)
 
 	(void)n;
 	fill(p, 128 * MIB, 100 * PAGE);
+}
+
+/* Pages that exist, and shrink to a thousandth. */
+static void zeros(size_t mib)
+{
+	memset(anonymous(mib * MIB), 0, mib * MIB);
+}
+
+/* Every other page of it. */
+static void comb(size_t mib)
+{
+	fill(anonymous(mib * MIB), mib * MIB, 2 * PAGE);
 }
 
 static void sixteen_tebibytes(size_t n)
@@ -368,7 +385,8 @@ static const struct {
 	{ "behind_the_end", behind_the_end },
 	{ "crowd", crowd },	    { "files", files },		{ "hugetlb", hugetlb },
 	{ "noise", noise },	    { "swapped", swapped },	{ "sysv", sysv },
-	{ "userfault", userfault }, { "herd", herd },
+	{ "userfault", userfault }, { "herd", herd },		{ "zeros", zeros },
+	{ "comb", comb },
 };
 
 int main(int argc, char **argv)
