@@ -46,6 +46,13 @@ ERRORS = {
     "brk": ["ENOMEM"],
     "mremap": ["ENOMEM"],
     "munmap": [],
+    # These cannot fail.
+    "getuid": [],
+    "geteuid": [],
+    "getgid": [],
+    "getegid": [],
+    "getpid": [],
+    "gettid": [],
     "mprotect": ["ENOMEM"],
     "close": ["EIO", "EINTR"],
     "fsync": ["EIO", "ENOSPC"],

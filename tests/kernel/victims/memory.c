@@ -299,14 +299,20 @@ static void comb(size_t mib)
 	fill(anonymous(mib * MIB), mib * MIB, 2 * PAGE);
 }
 
-static void sixteen_tebibytes(size_t n)
+/* One page in the middle. */
+static void sparse(size_t gib)
 {
-	const uint64_t bytes = 16ULL << 40;
+	const uint64_t bytes = (uint64_t)gib << 30;
 
-	(void)n;
 	if (bytes > SIZE_MAX)
 		exit(1); /* a machine of 32 bits */
 	anonymous((size_t)bytes)[(size_t)(bytes / 2)] = 1;
+}
+
+static void sixteen_tebibytes(size_t n)
+{
+	(void)n;
+	sparse(16 << 10);
 }
 
 static void mappings(size_t n)
@@ -386,7 +392,7 @@ static const struct {
 	{ "crowd", crowd },	    { "files", files },		{ "hugetlb", hugetlb },
 	{ "noise", noise },	    { "swapped", swapped },	{ "sysv", sysv },
 	{ "userfault", userfault }, { "herd", herd },		{ "zeros", zeros },
-	{ "comb", comb },
+	{ "comb", comb },	    { "sparse", sparse },
 };
 
 int main(int argc, char **argv)
