@@ -24,6 +24,7 @@ import gzip
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import struct
@@ -467,9 +468,10 @@ def run_scene(world, name, arguments):
         todo = list(disturbances(calls, arguments.sample, rng))
     for n, call, action in todo:
         world.put(template)
-        done = world.run(inject + [str(n), action] + make(world), stdin)
+        done = None
         runs += 1
         try:
+            done = world.run(inject + [str(n), action] + make(world), stdin)
             code = done.returncode
             starting = is_starting(calls, n)
             if code not in (0, 1, 2, 137) and not starting:
@@ -480,7 +482,7 @@ def run_scene(world, name, arguments):
         except (Broken, OSError, ValueError, subprocess.TimeoutExpired) as e:
             failures += 1
             print(f"FAIL {name} {n}:{action} ({call}): {e}".strip(), flush=True)
-            said = done.stderr.decode(errors="replace").strip()
+            said = done.stderr.decode(errors="replace").strip() if done else ""
             if said:
                 print("     it said: " + said.replace("\n", "\n              "))
     print(f"# {name}: {len(calls)} calls, {runs} runs, {failures} failures, seed {arguments.seed}")
@@ -498,6 +500,8 @@ def main():
     # COREFOLD_TEST_SEED takes others.
     parser.add_argument("--seed", type=int, default=int(os.environ.get("COREFOLD_TEST_SEED", 1)))
     arguments = parser.parse_args()
+    # As the kernel starts a handler. Nobody's core_pattern sees those that crash in their start.
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     everything = arguments.all or os.environ.get("COREFOLD_TEST_ALL") == "yes"
     if arguments.sample is None:
         arguments.sample = 1.0 if everything else 0.04
