@@ -278,6 +278,7 @@ static void print_record(const json_t *json, const struct record *record, int st
 	print_text("Build-id", json, "build_id");
 	print_argv(json);
 	print_signal(json, record);
+	print_text("Cgroup", json, "cgroup");
 	print_text("Unit", json, "unit");
 	print_text("Container", json, "container_id");
 	print_text("Reported", json, "reported");

@@ -160,7 +160,8 @@ void victim_complete(struct victim *victim, uint32_t uid)
 	const char *because;
 	size_t n;
 
-	if (victim->proc_fd < 0 || victim->status_fd < 0)
+	/* What is not to be believed stays so, whatever the stranger's entry says. */
+	if (victim->proc_fd < 0 || victim->status_fd < 0 || victim->unverified_because[0])
 		return;
 	because = check_status(victim, uid);
 	if (because) {

@@ -105,24 +105,30 @@ settle
 stop_stranger
 nothing_of_the_impostor 'not dumping' '/proc/PID is not dumping core'
 
-# ---- without a pidfd, and the new process dumps core, too ----
+# ---- the new process dumps core, too ----
 
+# dumping_impostor CLAIM REASON
+dumping_impostor() {
+	small_victim
+	impostor "$base/victim-abort" of-the-impostor
+	await test -e "$base/go/$victim.2.here"
+	holds "$1: the impostor is dumping" dumping "$victim"
+	let_go 1
+	for ((i = 0; i < 600 && $(cf list --json 2>/dev/null | jq length) < 1; i++)); do sleep 0.1; done
+	nothing_of_the_impostor "$1" "$2"
+	let_go 2
+	await no_late
+	settle
+	wait "$impostor_job" 2>/dev/null
+	is "$1: both are counted" "$(of victim-abort crashes kept_weight)" '2 2'
+	matches "$1: and the impostor has its own record" \
+		"$(cf info --json last | jq -c '[.identity, .argv]')" 'verified.*of-the-impostor'
+	holds "$1: the ledger adds up" ledger_holds
+}
 with_pattern ''
-small_victim
-impostor "$base/victim-abort" of-the-impostor
-await test -e "$base/go/$victim.2.here"
-holds 'the impostor is dumping' dumping "$victim"
-let_go 1
-for ((i = 0; i < 600 && $(cf list --json 2>/dev/null | jq length) < 1; i++)); do sleep 0.1; done
-nothing_of_the_impostor 'dumping, too' 'the dump is not of the process that /proc/PID shows'
-let_go 2
-await no_late
-settle
-wait "$impostor_job" 2>/dev/null
-is 'both are counted' "$(of victim-abort crashes kept_weight)" '2 2'
-matches 'and the impostor has its own record' \
-	"$(cf info --json last | jq -c '[.identity, .argv]')" 'verified.*of-the-impostor'
-holds 'the ledger adds up' ledger_holds
+dumping_impostor 'dumping, too' 'the dump is not of the process that /proc/PID shows'
+with_pattern ' -F%F'
+dumping_impostor 'dumping, too, by the pidfd' "the kernel's pidfd names another process"
 
 # ---- nobody has the pid ----
 

@@ -177,6 +177,8 @@ if mkdir -p "$group" 2>/dev/null; then
 	settle
 	is 'container: its id' "$(last .container_id)" "$id"
 	is 'container: its cgroup' "$(last .cgroup)" "/cf-test-$$.slice/docker-$id.scope"
+	is 'container: both are shown' "$(cf info last | awk '$1 ~ /^(Cgroup|Container):/ { print $2 }' |
+		xargs)" "/cf-test-$$.slice/docker-$id.scope $id"
 	rmdir "$group" "${group%/*}"
 else
 	echo '# no cgroups here'
