@@ -165,7 +165,8 @@ set_pattern() {
 # shellcheck disable=SC2034 # for the tests
 specifiers='-P%P -I%I -u%u -g%g -s%s -t%t -c%c -d%d -F%F'
 
-crash() { "$base/victim-crasher" "$@"; }
+# A victim whose handler never ends must not keep the lock.
+crash() { "$base/victim-crasher" "$@" 9>&-; }
 
 # A handler that ends is without its program before it is without its files, and with them
 # it still holds its place in the ledger. A thread of it may be the last to let go of them.

@@ -55,10 +55,10 @@ for kind in "${kinds[@]}"; do
 		plant "$kind" "$state/$name"
 		before=$(state_of_elsewhere)
 		[ "$kind" != 'hard link' ] || before=
-		timeout 60 "$base/victim-crasher" -u 30001 -n planted "$base/victim-abort"
+		timeout 60 "$base/victim-crasher" -u 30001 -n planted "$base/victim-abort" 9>&-
 		settle
 		timeout 60 "$base/corefold" tick -C "$conf" >/dev/null 2>&1
-		timeout 60 "$base/victim-crasher" -u 30001 -n planted "$base/victim-abort"
+		timeout 60 "$base/victim-crasher" -u 30001 -n planted "$base/victim-abort" 9>&-
 		settle
 		tried=$((tried + 1))
 		# Commands refuse what is not the owner's, and say this.
