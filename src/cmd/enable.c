@@ -123,7 +123,9 @@ static int make_directory(struct cmd *cmd)
 				  "--shell /usr/sbin/nologin " SETTINGS_USER ")",
 				  path);
 	if (mkdir(path, 0700) < 0)
-		return cmd_failed(cmd, "%s: %s", path, strerror(errno));
+		return cmd_failed(cmd, "cannot make %s: %s%s", path, strerror(errno),
+				  errno == ENOENT ? " (the directory above it has to be there)" :
+						    "");
 	if (lchown(path, uid, gid) < 0)
 		return cmd_failed(cmd, "cannot give %s to '" SETTINGS_USER "': %s", path,
 				  strerror(errno));

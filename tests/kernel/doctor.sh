@@ -105,6 +105,14 @@ is 'all is well again' "$(verdict pattern; verdict directory; verdict owner)" $'
 mv "$base/corefold-unwind" "$base/away"
 is 'without the unwinder' "$(verdict programs)" warn
 mv "$base/away" "$base/corefold-unwind"
+# ---- a directory that cannot be made ----
+if id corefold >/dev/null 2>&1; then
+	printf '[Store]\nDirectory=%s/not/there\n' "$base" >"$base/other.conf"
+	message=$("$base/corefold" enable -C "$base/other.conf" 2>&1)
+	is 'enable makes one directory, and not those above it' "$?" 1
+	matches 'and says so' "$message" \
+		"^corefold enable: cannot make $base/not/there: .*the directory above it has to be there"
+fi
 # ---- enable and disable ----
 enable
 matches 'a second enable says so' "$(cf enable | tr '\n' ' ')" '^core_pattern: .* \(already enabled\) $'
