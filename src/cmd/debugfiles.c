@@ -293,11 +293,14 @@ static void find_executable(struct debugfiles *files, const json_t *record)
 
 int debugfiles_make(struct debugfiles *files, const char *parent, const json_t *record)
 {
+	char absolute[PATH_MAX]; /* the debugger is told of it, and is in it itself */
 	const json_t *module;
 	size_t i;
 
+	if (!realpath(parent, absolute))
+		return -errno;
 	if (snprintf(files->directory, sizeof(files->directory), "%s/corefold-debug.XXXXXX",
-		     parent) >= (int)sizeof(files->directory) ||
+		     absolute) >= (int)sizeof(files->directory) ||
 	    !mkdtemp(files->directory)) {
 		files->directory[0] = '\0';
 		return -errno;

@@ -23,6 +23,11 @@ debug "$id" --debugger=/usr/bin/gdb --debugger-arguments=-batch
 is 'a debugger by its path' $? 0
 cf gdb last -A -batch >/dev/null 2>&1
 is 'gdb is another name of the command' $? 0
+mkdir relative
+(TMPDIR=relative debug -A '-batch -ex "show sysroot" -ex "show solib-search-path"')
+is 'a relative TMPDIR does as well: the debugger is elsewhere' \
+	"$(grep -c " $base/relative/corefold-debug\|\"$base/relative/corefold-debug" "$base/out")" 2
+is '... and nothing is left in it' "$(ls relative)" ''
 debug "$program" --since=yesterday -A -batch
 is 'by executable and time' $? 0
 debug -A "-batch -ex 'quit 7'"
@@ -103,6 +108,23 @@ for signal in TERM HUP; do
 	is "SIG$signal: no debugger is left" "$(ps -o pid= -p "$debugger")" ''
 	is "SIG$signal: no file is left" "$(litter)" ''
 done
+
+# ---- lldb ----
+
+if command -v lldb >/dev/null; then
+	lldb() { debug --debugger lldb -A "--batch -o bt -o 'image list'"; }
+	lldb
+	is 'lldb has run' $? 0
+	matches '... on the right executable' "$(cat "$base/out")" 'frame #[0-9]+: .*`main( at|\()'
+	matches '... with the libraries that were matched' "$(cat "$base/out")" \
+		'/corefold-debug\.[^ ]*/flat/libc\.so\.6'
+	for file in home cwd; do echo "script open('$base/bitten.$file', 'w')" >"$base/$file/.lldbinit"; done
+	(cd "$base/cwd" && HOME=$base/home lldb)
+	is '... and no init file' "$(find "$base" -maxdepth 1 -name 'bitten.*')" ''
+	is '... and it leaves nothing behind' "$(litter)" ''
+else
+	echo '# no lldb here'
+fi
 
 # ---- mistakes ----
 
