@@ -49,8 +49,13 @@ static const char *const keys[] = {
 	"id",	    "time",	 "pid",	     "tid",	       "uid",	   "process",
 	"executable", "signal",	 "weight",   "decision",       "capture",  "capture_reason",
 	"source",   "complete",	 "held_ms",  "total_ms",       "core_bytes", "stored_bytes",
-	"signature",
+	"signature", "stands_for",
 };
+
+bool cmd_is_sure(const json_t *record)
+{
+	return strcmp(text_of(json_object_get(record, "signatures"), "confidence"), "low") != 0;
+}
 
 json_t *cmd_brief(const json_t *record)
 {
@@ -61,6 +66,9 @@ json_t *cmd_brief(const json_t *record)
 
 		(void)json_object_set_new(brief, keys[i], value ? json_incref(value) : json_null());
 	}
+	if (json_is_string(json_object_get(record, "signature")))
+		(void)json_object_set_new(brief, "confidence",
+					  json_string(cmd_is_sure(record) ? "high" : "low"));
 	return brief;
 }
 

@@ -103,6 +103,9 @@ bool cmd_pattern_is_ours(void);
 /* Reads a record; a core that has been removed since shows as capture "none". NULL: unreadable. */
 json_t *cmd_read_record(int store_fd, const char *id);
 
+/* Can its signature be relied on? False: few frames could be resolved. */
+bool cmd_is_sure(const json_t *record);
+
 /* The keys of a record that list shows. A new object. */
 json_t *cmd_brief(const json_t *record);
 

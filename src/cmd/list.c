@@ -10,6 +10,7 @@
 #include "cmd/choose.h"
 #include "cmd/table.h"
 #include "core/record.h"
+#include "policy/signature.h"
 #include "policy/units.h"
 
 enum {
@@ -118,7 +119,7 @@ static const struct table_column columns[] = {
 static int add_row(struct table *table, const json_t *json)
 {
 	char time[CMD_TIME_SIZE], size[UNITS_SIZE], pid[24], uid[16], signal[16], weight[24];
-	char capture[24];
+	char capture[24], signature[SIGNATURE_SHOWN + 2];
 	struct record record = RECORD_NULL;
 	bool whole;
 
@@ -132,6 +133,8 @@ static int add_row(struct table *table, const json_t *json)
 	(void)snprintf(weight, sizeof(weight), "%" PRIu64, record.weight);
 	(void)snprintf(capture, sizeof(capture), "%s%s", capture_kind_name(record.capture),
 		       whole ? "" : "!");
+	(void)snprintf(signature, sizeof(signature), "%s%s", text_of(json, "signature"),
+		       cmd_is_sure(json) ? "" : " ?");
 	if (table_add(table,
 		      (const char *const[]){
 			      cmd_format_time(record.time_ns / NS_PER_SEC, time), record.id, pid,
@@ -139,7 +142,7 @@ static int add_row(struct table *table, const json_t *json)
 			      record.capture == CAPTURE_NONE ?
 				      "-" :
 				      units_format_bytes(record.stored_bytes, size),
-			      record.process, text_of(json, "signature") }) < 0)
+			      record.process, signature }) < 0)
 		return -ENOMEM;
 	if (record.capture == CAPTURE_NONE || !whole)
 		table_mark(table, COLUMN_CAPTURE, whole ? TABLE_GREY : TABLE_ALARM);
@@ -294,7 +297,8 @@ const struct command cmd_list = {
 	.description =
 		"MATCH is an id or its beginning, a pid, a process or the path of an executable.\n"
 		"A '!' behind CAPTURE marks a core that is not complete, or that could not be taken;\n"
-		"info says why.",
+		"info says why. A '?' behind SIGNATURE: few frames could be resolved, it may be\n"
+		"shared by several bugs.",
 	.options = options,
 	.has_json = true,
 	.has_times = true,

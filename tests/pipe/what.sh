@@ -43,6 +43,9 @@ matches 'confidence is shown only where it is low' "$(cf info)" 'Signature: [^ ]
 )
 matches 'where it is, frames are called guesses and the confidence low' "$(cf info)" \
 	'Signature: .*, low confidence: few frames could be resolved$'
+matches 'list marks it' "$(cf list | tail -n 1)" '~[0-9a-f]{16} \?$'
+is '... and no other' "$(cf list | grep -c '~[0-9a-f]\{16\}$')" 1
+is '... and has it in JSON' "$(cf list --json | jq -r '[.[].confidence] | join(" ")')" 'high low'
 
 dies overflow "$WAYS" overflow
 is 'a stack overflow' "$(record '[.points_at, .stack_overflow] | join(" ")')" 'stack guard true'
@@ -73,6 +76,7 @@ key() { cf info --json "$1" | jq -r .signatures.exact; }
 first=$(cf list --json | jq -r '.[0].id') second=$(cf list --json | jq -r '.[1].id')
 is 'ten crashes: of which bugs' "$(record '.stands_for[] | [.signature, .count] | join(" ")')" \
 	"$(printf '%s 6\n%s 4' "$(key "$first")" "$(key "$second")")"
+is '... in list as well' "$(cf list --json | jq -c '.[-1].stands_for')" "$(record '.stands_for | tojson')"
 is 'info says it in words' "$(cf info | sed -n '/Stands for/,/Capture/s/^[ A-Za-z]*[:]* *\([0-9]* of .*\)/\1/p')" \
 	"$(printf '6 of %s\n4 of %s' "$(cf info --json "$first" | jq -r .signature)" \
 		"$(cf info --json "$second" | jq -r .signature)")"
