@@ -86,6 +86,7 @@ static void take_answer(struct record *record, const json_t *answer)
 	record_set(record, "modules", take(answer, "modules"));
 	record_set(record, "abort_message", take(answer, "abort_message"));
 	record_set(record, "exception", take(answer, "exception"));
+	record_set(record, "panic", take(answer, "panic"));
 	record_set(record, "stack_overflow", take(answer, "stack_overflow"));
 	record_set(record, "build_id", take(answer, "executable_build_id"));
 	record_set(record, "points_at", take(signal, "points_at"));

@@ -233,6 +233,7 @@ static void print_where(const json_t *json, const struct detail *detail)
 	print_signature(json);
 	print_text("Message", json, "abort_message");
 	print_exception(json);
+	print_text("Panic at", json_object_get(json, "panic"), "location");
 	print_text("Not unwound", json, "unwind_error");
 	print_threads(json, detail->threads);
 	print_modules(json, detail->modules);

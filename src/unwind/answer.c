@@ -14,6 +14,7 @@
 #include "unwind/demangle.h"
 #include "unwind/exception.h"
 #include "unwind/facts.h"
+#include "unwind/panic.h"
 #include "unwind/protocol.h"
 #include "unwind/symbols.h"
 
@@ -172,6 +173,16 @@ static void set_exception(struct answer *a, const struct walk *walk, json_t *roo
 	set(a, root, "exception", object);
 }
 
+static void set_panic(struct answer *a, const struct walk *walk, json_t *root)
+{
+	int signal = a->process->core->signal;
+	char place[PANIC_PLACE];
+
+	if ((signal == SIGABRT || signal == SIGILL || signal == SIGTRAP) &&
+	    panic_find(a->process, walk, place))
+		set(a, root, "panic", json_pack("{s:s}", "location", place));
+}
+
 static json_t *make_threads(struct answer *a, size_t threads_max, json_t *root)
 {
 	const struct walk_process *p = a->process;
@@ -198,6 +209,8 @@ static json_t *make_threads(struct answer *a, size_t threads_max, json_t *root)
 			set(a, root, "stack_overflow", json_true());
 		if (i == 0)
 			set_exception(a, walk, root);
+		if (i == 0)
+			set_panic(a, walk, root);
 		append(a, threads, make_thread(a, t->tid, walk));
 	}
 	set(a, root, "threads_total", json_integer((json_int_t)p->core->threads));
