@@ -60,6 +60,34 @@ two() {
 }
 [ -z "$static" ] || two 'a stripped static program' "$built/static" request reply
 [ -z "$rust" ] || two 'a stripped program of Rust' "$built/rust" panic unwrap
+# ---- a core that the kernel saved ----
+
+libraries=$(dirname "$(ldd "$base/victim-threads" | sed -n 's/.*libc\.so\.6 => \(.*\) (.*/\1/p')")
+# told: of the newest record, the crashed thread.
+told() { cf info --json | jq -c '[.signature, .signatures.confidence, [.threads[0].frames[] | [.module, .offset, .symbol]]]'; }
+saved=$base/saved
+mkdir -m 0777 "$saved"
+for victim in victim-threads victim-abort 'victim-behind reply'; do
+	new_state
+	enable
+	# shellcheck disable=SC2086 # an argument may follow
+	crash "$base/"$victim
+	settle
+	live=$(told)
+	cf disable >/dev/null
+	set_pattern "$saved/core"
+	# shellcheck disable=SC2086
+	crash "$base/"$victim
+	mv "$saved"/core* "$saved/it"
+	new_state
+	cf replay --import --modules "$base" --modules "$libraries" "$saved/it" >/dev/null 2>&1
+	is "$victim, saved: with its modules it is the crash itself" "$(told)" "$live"
+	new_state
+	cf replay --import "$saved/it" >/dev/null 2>&1
+	is "$victim, saved: without them it knows that it knows little" "$(told | jq -r '.[1]')" low
+	is '... and is where the crash was' "$(told | jq -c '.[2][0][:2]')" "$(jq -c '.[2][0][:2]' <<<"$live")"
+done
+
 [ -n "$static" ] || echo '# no compiler here that links statically'
 [ -n "$rust" ] || echo '# no rustc here'
 finish
