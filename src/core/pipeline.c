@@ -21,6 +21,8 @@
 #define SLOT_BYTES (MEMBER_PLAIN + 4096u)
 #define SLOTS_MIN 4u
 #define HUGE_PAGE (2u << 20)
+/* In fewer there is less to gain than a huge page more costs. */
+#define LANE_SLOTS_MIN 4u
 /* Dirty pages are pushed to the disk in steps of this, so that fsync finds little to do. */
 #define FLUSH_BYTES (16u << 20)
 /* A core of so few blocks is done before threads have started. */
@@ -46,10 +48,11 @@ struct pipeline {
 	const struct pipeline_input *input;
 	const struct pipeline_limits *limits;
 	int out_fd;
-	unsigned char *memory; /* slots * SLOT_BYTES */
+	unsigned char *memory; /* lanes * lane_slots * SLOT_BYTES */
 	size_t memory_bytes;
 	struct slot *slot;
 	uint64_t slots;
+	uint64_t lanes, lane_slots;
 	bool late; /* the buffer holds it all: compress when it is read */
 
 	pthread_mutex_t lock;
@@ -128,9 +131,16 @@ static void check_read_limits(struct pipeline *p)
 
 /* ---- the three jobs; each is entered and left with the lock held ---- */
 
+/*
+ * Blocks that are read at the same time lie in lanes far from each other: two threads that
+ * touch one new huge page both fill it with zeros, and one of them in vain.
+ */
 static unsigned char *slot_memory(const struct pipeline *p, uint64_t index)
 {
-	return p->memory + index % p->slots * SLOT_BYTES;
+	uint64_t slot = index % p->slots;
+
+	return p->memory +
+	       (slot % p->lanes * p->lane_slots + slot / p->lanes) * SLOT_BYTES;
 }
 
 static bool can_read(struct pipeline *p)
@@ -413,7 +423,9 @@ static int init(struct pipeline *p)
 	p->slot = calloc(p->slots, sizeof(*p->slot));
 	if (!p->slot)
 		return -ENOMEM;
-	p->memory_bytes = p->slots * SLOT_BYTES;
+	p->lanes = p->slots < LANE_SLOTS_MIN * p->input->readers ? 1 : p->input->readers;
+	p->lane_slots = (p->slots + p->lanes - 1) / p->lanes;
+	p->memory_bytes = p->lanes * p->lane_slots * SLOT_BYTES;
 	memory = mmap(NULL, p->memory_bytes, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
