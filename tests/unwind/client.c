@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "io/clock.h"
-
 #define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
 #define ANSWER                                                                           \
 	"{\"version\":1,\"signal\":{},\"modules\":[],\"threads\":[{\"frames\":[]}]}"
@@ -36,7 +34,12 @@ static void write_program(const char *script)
 	(void)chmod(program, 0700);
 }
 
-static int ask(const struct client_module *modules, size_t n, json_t **ret_answer)
+/* Time enough for a shell to start on a busy machine, or hardly any. */
+#define LONG_MS 20000
+#define SHORT_MS 700
+
+static int ask(unsigned int time_ms, const struct client_module *modules, size_t n,
+	       json_t **ret_answer)
 {
 	int head = client_memfd("head", 4);
 	int r = client_unwind(&(struct client_request){ .program = program,
@@ -44,7 +47,7 @@ static int ask(const struct client_module *modules, size_t n, json_t **ret_answe
 							.memory_fd = head,
 							.modules = modules,
 							.modules_n = n,
-							.time_ms = 700 },
+							.time_ms = time_ms },
 			      ret_answer);
 
 	(void)close(head);
@@ -84,14 +87,12 @@ static const struct {
 START_TEST(test_program)
 {
 	json_t *answer = NULL;
-	int64_t began = clock_monotonic_ms();
 	int r;
 
 	write_program(rows[_i].script);
-	r = ask(NULL, 0, &answer);
+	r = ask(rows[_i].wanted == CLIENT_E_TIME ? SHORT_MS : LONG_MS, NULL, 0, &answer);
 	ck_assert_msg(r == rows[_i].wanted, "%s: %s", rows[_i].claim, client_strerror(r));
 	ck_assert((answer != NULL) == (r == 0));
-	ck_assert_msg(clock_monotonic_ms() - began < 2000, "%s", rows[_i].claim);
 	/* nobody is left to be reaped */
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	ck_assert_int_eq(errno, ECHILD);
@@ -122,7 +123,7 @@ START_TEST(test_missing)
 	json_t *answer = NULL;
 
 	(void)snprintf(program, sizeof(program), "%s/none", directory);
-	ck_assert_int_eq(ask(NULL, 0, &answer), CLIENT_E_MISSING);
+	ck_assert_int_eq(ask(LONG_MS, NULL, 0, &answer), CLIENT_E_MISSING);
 }
 END_TEST
 
@@ -138,7 +139,7 @@ static void check_fds(const struct client_module *modules, size_t n)
 	json_t *answer = NULL, *signal;
 
 	write_program(COUNT);
-	ck_assert_int_eq(ask(modules, n, &answer), 0);
+	ck_assert_int_eq(ask(LONG_MS, modules, n, &answer), 0);
 	signal = json_object_get(answer, "signal");
 	ck_assert_int_eq(json_integer_value(json_object_get(signal, "n")), (int)n);
 	if (n > 0)
@@ -175,7 +176,7 @@ START_TEST(test_stdin)
 	(void)snprintf(script, sizeof(script),
 		       "readlink /proc/$$/fd/0 >%s/stdin; echo '%s'", directory, ANSWER);
 	write_program(script);
-	ck_assert_int_eq(ask(NULL, 0, &answer), 0);
+	ck_assert_int_eq(ask(LONG_MS, NULL, 0, &answer), 0);
 	json_decref(answer);
 	(void)snprintf(script, sizeof(script), "grep -qx /dev/null %s/stdin", directory);
 	ck_assert_int_eq(system(script), 0);
@@ -187,7 +188,7 @@ START_TEST(test_low_numbers)
 {
 	json_t *answer = NULL;
 	int head = client_memfd("head", 4);
-	struct client_request request = { .program = program, .time_ms = 700 };
+	struct client_request request = { .program = program, .time_ms = LONG_MS };
 
 	write_program("[ \"$(cat <&3)\" = \"\" ] && exec 0<&3 && echo '" ANSWER "'");
 	request.head_fd = dup2(head, 4);
@@ -206,7 +207,7 @@ START_TEST(test_caller)
 	(void)sigfillset(&set);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	write_program("kill -ALRM $$; echo '" ANSWER "'");
-	ck_assert_int_eq(ask(NULL, 0, &answer),
+	ck_assert_int_eq(ask(LONG_MS, NULL, 0, &answer),
 			 CLIENT_E_TIME); /* not blocked over there */
 	(void)sigprocmask(SIG_BLOCK, NULL, &after);
 	ck_assert_int_eq(sigismember(&after, SIGALRM), 1);
