@@ -32,7 +32,7 @@ static struct cheaphash_place place_of(const struct elfcore *core, uint64_t addr
 	const char *slash;
 
 	if (!m)
-		return (struct cheaphash_place){ 0 };
+		return (struct cheaphash_place){ .null = address == 0 };
 	slash = strrchr(m->path, '/');
 	return (struct cheaphash_place){
 		.module = slash ? slash + 1 : m->path,

@@ -16,8 +16,11 @@ static void add_place(struct words *w, const struct cheaphash_place *place)
 {
 	w->word[w->n++] =
 		place->module ? name_hash(place->module, strlen(place->module)) : 0;
-	/* Memory of no file lies anywhere: where in it says nothing. */
-	w->word[w->n++] = place->module ? place->offset : 0;
+	/*
+	 * Memory of no file lies anywhere: where in it says nothing, and who jumps at random
+	 * must not look new each time. The null pointer is told apart, as in the signature.
+	 */
+	w->word[w->n++] = place->module ? place->offset : place->null;
 }
 
 uint64_t cheaphash(const struct cheaphash_crash *crash)

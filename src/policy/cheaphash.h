@@ -11,6 +11,7 @@
  * that bugs only pass through are not taken, they say the same for every bug.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@
 struct cheaphash_place {
 	const char *module; /* file name; NULL: memory of no file */
 	uint64_t offset; /* in the file */
+	bool null; /* memory of no file: address 0, where a call of a null pointer goes */
 };
 
 struct cheaphash_crash {

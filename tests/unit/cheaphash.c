@@ -109,6 +109,10 @@ static const struct {
 	{ "as deep as matters", "a10 " DEEP " a31", "a10 " DEEP " a32", true },
 	{ "libc or ours", "a10 a1", "l10 a1", false },
 	{ "nowhere is nowhere", "7 a1 a2", "8 a1 a2", true },
+	{ "... however far away", "7 a1 a2", "12345000 a1 a2", true },
+	{ "a call of null is not one of garbage", "0 a1 a2", "12345000 a1 a2", false },
+	{ "... nor one of nearly null", "0 a1 a2", "8 a1 a2", false },
+	{ "a call of null is a call of null", "0 7 a1 a2", "0 8 a1 a2", true },
 	{ "no stack to read", "a10", "a10", true },
 };
 
