@@ -11,7 +11,7 @@ enable
 # ---- the handler is killed ----
 
 # While it captures: counted, and its weight waits for the next crash.
-"$base/victim-killer" "$base/corefold" 150000 "$base/victim-big" 96 >"$base/out"
+"$base/victim-killer" "$base/corefold" 150000 "$base/victim-big" 300 >"$base/out"
 is 'a capturing handler is killed' "$(cat "$base/out")" killed
 settle
 is 'its crash is counted and pending' "$(of victim-big crashes kept_weight pending in_flight)" \
@@ -76,26 +76,37 @@ if mkdir "$base/small" && mount -t tmpfs -o size=16m,mode=0755 none "$base/small
 	# Another program takes the room while a core is being written into it.
 	write_config '[Capture]' Kind=full Buffer=1M
 	used() { df --output=used "$base/small" | tail -n 1; }
-	for ((i = 0; i < 10; i++)); do # until it was not too late
-		rm -f "$state"/cores/*.core.gz
-		before=$(used)
-		crash -n "midway$i" "$base/victim-big" 12 &
-		crasher=$!
-		until [ "$(used)" -gt $((before + 1024)) ] || ! kill -0 "$crasher" 2>/dev/null; do :; done
-		dd if=/dev/zero of="$base/small/fill" bs=64k 2>/dev/null
-		wait "$crasher"
-		settle
-		rm "$base/small/fill"
-		how=$(of "midway$i" pending)/$(cf list --json | jq -r --arg p "midway$i" '.[]
-			| select(.process == $p)
-			| if .complete then "whole" else .capture_reason + .incomplete_reason end')
-		[ "$how" = 0/whole ] || break
-	done
-	echo "# room that goes while a core is written: $how"
-	is 'room goes while a core is written: counted' "$(of "midway$i" crashes in_flight)" '1 0'
+	# take_room NAME LEFT: $how is PENDING/why there is less, of crash $name; KiB are left
+	take_room() {
+		local i crasher before
+		for ((i = 0; i < 10; i++)); do # until it was not too late
+			rm -f "$state"/cores/*.core.gz
+			before=$(used)
+			name=$1$i
+			crash -n "$name" "$base/victim-big" 12 &
+			crasher=$!
+			until [ "$(used)" -gt $((before + 1024)) ] || ! kill -0 "$crasher" 2>/dev/null; do :; done
+			dd if=/dev/zero of="$base/small/fill" bs=64k 2>/dev/null
+			truncate -s "-${2}K" "$base/small/fill"
+			wait "$crasher"
+			settle
+			rm "$base/small/fill"
+			how=$(of "$name" pending)/$(cf list --json | jq -r --arg p "$name" '.[]
+				| select(.process == $p)
+				| if .complete and .capture == "full" then "whole"
+					else .capture_reason + .incomplete_reason end')
+			[ "$how" = 0/whole ] || break
+		done
+		echo "# $2 KiB are left while a core is written: $how"
+		is 'room goes while a core is written: counted' "$(of "$name" crashes in_flight)" '1 0'
+		holds 'the ledger adds up' ledger_holds
+	}
+	take_room midway 0
 	matches 'less is kept, or it waits for the next, and the record says why' \
-		"$how" '^1/|disk full|[Nn]o space|room'
-	holds 'the ledger adds up' ledger_holds
+		"$how" '^1/|KeepFree|disk full|[Nn]o space|room'
+	take_room nearly 256
+	matches 'where there is room for the record it says that the core is not whole' \
+		"$how" '^0/.*(KeepFree|disk full|[Nn]o space|room)'
 	is 'no temporary file is left' "$(litter)" ''
 	is 'what is stored is whole gzip' \
 		"$(find "$state/cores" -name '*.core.gz' ! -exec gzip -t {} \; -print)" ''
