@@ -52,9 +52,21 @@ static void add_kind(struct state_claim *kind, size_t *n, uint64_t signature, ui
 }
 
 /*
- * Which bugs the weight is of. A bug whose signature nobody knows yet may be the one of
- * this very crash, which has been unwound now. The counts add up to the weight, always:
- * what is not known is a count, too.
+ * Folds that look like this very crash, which has been unwound now: if nobody knew their
+ * signature, it is taken for this one. If it was said to be another, two bugs look alike,
+ * and which of them was folded is not known.
+ */
+static uint64_t signature_of(const struct ledger_ticket *ticket, const struct state_claim *claim)
+{
+	if (claim->mixed || ticket->hash == 0 || claim->hash != ticket->hash ||
+	    ticket->signature == 0 || ticket->signature == claim->signature)
+		return claim->signature;
+	return claim->signature == 0 ? ticket->signature : 0;
+}
+
+/*
+ * Which bugs the weight is of. The counts add up to the weight, always: what is not known
+ * is a count, too.
  */
 static json_t *stands_for(const struct ledger_ticket *ticket, const struct record *record)
 {
@@ -70,10 +82,8 @@ static json_t *stands_for(const struct ledger_ticket *ticket, const struct recor
 	for (uint32_t i = 0; i < ticket->claims; i++) {
 		const struct state_claim *claim = &ticket->claim[i];
 		uint64_t count = claim->count < left ? claim->count : left;
-		bool own = ticket->hash != 0 && claim->hash == ticket->hash;
 
-		add_kind(kind, &n, own && ticket->signature ? ticket->signature : claim->signature,
-			 count);
+		add_kind(kind, &n, signature_of(ticket, claim), count);
 		left -= count;
 	}
 	if (left > 0)

@@ -200,7 +200,8 @@ void state_inflight_release(struct state *state, uint32_t index);
 /* So many of the crashes that a kept one stands for had this cheap hash. */
 struct state_claim {
 	uint64_t hash;
-	uint64_t signature; /* of crashes with that hash; 0: not known */
+	uint64_t signature; /* of crashes with that hash; 0: not known ... */
+	bool mixed; /* ... because they are of several */
 	uint64_t count;
 };
 

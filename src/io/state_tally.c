@@ -128,9 +128,14 @@ void state_tally_add(struct state *state, uint32_t slot, uint32_t place)
 	(void)write_shares(state, slot, &shares);
 }
 
-static uint64_t known(const struct state_share *share)
+static struct state_claim make_claim(uint64_t hash, uint64_t signature, uint64_t count)
 {
-	return share->signature == MIXED ? 0 : share->signature;
+	const bool mixed = signature == MIXED;
+
+	return (struct state_claim){ .hash = hash,
+				     .signature = mixed ? 0 : signature,
+				     .mixed = mixed,
+				     .count = count };
 }
 
 size_t state_tally_claim(struct state *state, uint32_t slot, const struct state_slot *of,
@@ -157,9 +162,7 @@ size_t state_tally_claim(struct state *state, uint32_t slot, const struct state_
 		most -= count;
 		shares.share[i].taken += count;
 		claimed.counter[i] = counter_make(tag, count);
-		ret_claims[n++] = (struct state_claim){ .hash = of->hash[i],
-							.signature = known(&shares.share[i]),
-							.count = count };
+		ret_claims[n++] = make_claim(of->hash[i], shares.share[i].signature, count);
 	}
 	if (n == 0 ||
 	    state_write_at(state->fd, &claimed, sizeof(claimed), state_claims_at(inflight)) != 0 ||
