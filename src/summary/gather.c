@@ -111,11 +111,10 @@ static struct summary_process *process_of(struct summary *summary, const struct 
 static void add_counts(struct summary_counts *sum, const struct summary_counts *to,
 		       const struct summary_counts *from)
 {
-	sum->crashes += to->crashes - from->crashes;
-	/* Can have shrunk by a crash that turned out to be novel. */
-	sum->folded += to->folded > from->folded ? to->folded - from->folded : 0;
-	sum->kept += to->kept - from->kept;
-	sum->kept_weight += to->kept_weight - from->kept_weight;
+	sum->crashes += summary_less(to->crashes, from->crashes);
+	sum->folded += summary_less(to->folded, from->folded);
+	sum->kept += summary_less(to->kept, from->kept);
+	sum->kept_weight += summary_less(to->kept_weight, from->kept_weight);
 }
 
 static void add_series(struct summary_process *p, struct history_life *life)
@@ -155,20 +154,21 @@ static void join_lives(struct summary *summary, struct history *history)
 		      compare_processes);
 }
 
+/* Folded can have shrunk by a crash that turned out to be novel. */
 static struct summary_tally difference(const struct summary_tally *to,
 				       const struct summary_tally *from)
 {
 	return (struct summary_tally){
-		.crashes = to->crashes - from->crashes,
-		.folded = to->folded > from->folded ? to->folded - from->folded : 0,
-		.kept = to->kept - from->kept,
-		.kept_weight = to->kept_weight - from->kept_weight,
-		.unseen = to->unseen > from->unseen ? to->unseen - from->unseen : 0,
-		.operational = to->operational - from->operational,
-		.crashfree = to->crashfree - from->crashfree,
-		.crashfree_slots = to->crashfree_slots - from->crashfree_slots,
-		.boots = to->boots > from->boots ? to->boots - from->boots : 0,
-		.unclean = to->unclean > from->unclean ? to->unclean - from->unclean : 0,
+		.crashes = summary_less(to->crashes, from->crashes),
+		.folded = summary_less(to->folded, from->folded),
+		.kept = summary_less(to->kept, from->kept),
+		.kept_weight = summary_less(to->kept_weight, from->kept_weight),
+		.unseen = summary_less(to->unseen, from->unseen),
+		.operational = summary_less(to->operational, from->operational),
+		.crashfree = summary_less(to->crashfree, from->crashfree),
+		.crashfree_slots = summary_less(to->crashfree_slots, from->crashfree_slots),
+		.boots = summary_less(to->boots, from->boots),
+		.unclean = summary_less(to->unclean, from->unclean),
 		.on_time_s = to->on_time_s - from->on_time_s,
 		.uncovered_s = to->uncovered_s - from->uncovered_s,
 	};

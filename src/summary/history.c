@@ -8,9 +8,8 @@
 
 #include "io/counters.h"
 #include "policy/units.h"
+#include "summary/lines.h"
 
-/* Clocks are set, and lines are written while we read. */
-#define FUTURE_S 300
 #define DAY_S 86400
 
 int history_init(struct history *history, struct summary *summary)
@@ -35,42 +34,18 @@ void history_done(struct history *history)
 		free(history->life[i].series);
 	free(history->life);
 	history->life = NULL;
+	lines_done(&history->lines);
 }
 
 /* ---- parts of a line ---- */
 
-static uint64_t number(const json_t *object, const char *key)
-{
-	json_int_t value = json_integer_value(json_object_get(object, key));
-
-	return value > 0 ? (uint64_t)value : 0;
-}
-
-static struct summary_tally tally_of(const json_t *line)
-{
-	return (struct summary_tally){
-		.crashes = number(line, "crashes"),
-		.folded = number(line, "folded"),
-		.kept = number(line, "kept"),
-		.kept_weight = number(line, "kept_weight"),
-		.unseen = number(line, "unseen"),
-		.operational = number(line, "operational_hours"),
-		.crashfree = number(line, "crashfree_hours"),
-		.crashfree_slots = number(line, "crashfree_slots"),
-		.boots = number(line, "boots"),
-		.unclean = number(line, "unclean_shutdowns"),
-		.on_time_s = (int64_t)number(line, "on_time_seconds"),
-		.uncovered_s = (int64_t)number(line, "uncovered_seconds"),
-	};
-}
-
 static struct summary_counts counts_of(const json_t *object)
 {
 	return (struct summary_counts){
-		.crashes = number(object, "crashes"),
-		.folded = number(object, "folded"),
-		.kept = number(object, "kept"),
-		.kept_weight = number(object, "kept_weight"),
+		.crashes = lines_number(object, "crashes"),
+		.folded = lines_number(object, "folded"),
+		.kept = lines_number(object, "kept"),
+		.kept_weight = lines_number(object, "kept_weight"),
 	};
 }
 
@@ -91,34 +66,6 @@ static void skip(struct history *history, unsigned int line, const char *why)
 static void bad_line(void *userdata, unsigned int line, const char *why)
 {
 	skip(userdata, line, why);
-}
-
-/* What can only grow. (folded can shrink by one, when a fold turns out to be novel.) */
-static const char *went_back(const struct summary_tally *from, const struct summary_tally *to)
-{
-	if (to->crashes < from->crashes)
-		return "counts fewer crashes than the line before it";
-	if (to->on_time_s < from->on_time_s || to->uncovered_s < from->uncovered_s)
-		return "has run for less time than the line before it";
-	if (to->operational < from->operational || to->crashfree < from->crashfree ||
-	    to->crashfree_slots < from->crashfree_slots)
-		return "counts fewer hours than the line before it";
-	if (to->kept < from->kept || to->kept_weight < from->kept_weight)
-		return "counts fewer records than the line before it";
-	return NULL;
-}
-
-static const char *why_not(const struct history *history, const json_t *line,
-			   const struct summary_tally *tally)
-{
-	const char *machine = json_string_value(json_object_get(line, "machine"));
-	uint64_t now_s = (uint64_t)(history->summary->now_ns / NS_PER_SEC);
-
-	if (machine && strtoull(machine, NULL, 16) != history->summary->machine)
-		return "of another machine";
-	if (number(line, "time") > now_s + FUTURE_S)
-		return "dated in the future";
-	return went_back(&history->newest, tally);
 }
 
 /* ---- steps ---- */
@@ -161,9 +108,10 @@ static void bin_tally(struct history *history, const struct summary_tally *to, i
 
 	if (!bin_of(bins, time_s, 1, &bin))
 		return;
-	bins->crashes[bin] += to->crashes - from->crashes;
-	bins->operational[bin] += to->operational - from->operational;
-	bins->crashfree_slots[bin] += to->crashfree_slots - from->crashfree_slots;
+	bins->crashes[bin] += summary_less(to->crashes, from->crashes);
+	bins->operational[bin] += summary_less(to->operational, from->operational);
+	bins->crashfree_slots[bin] +=
+		summary_less(to->crashfree_slots, from->crashfree_slots);
 }
 
 static void bin_life(struct history *history, struct history_life *life,
@@ -178,10 +126,10 @@ static void bin_life(struct history *history, struct history_life *life,
 		life->series = calloc(1, sizeof(*life->series));
 	if (!life->series)
 		return; /* no picture of it */
-	if (bin_of(bins, time_s, 1, &bin) && to->crashes > life->last.crashes)
-		life->series->crashes[bin] += to->crashes - life->last.crashes;
-	if (bin_of(bins, time_s, SUMMARY_FINE, &bin) && to->folded > life->last.folded)
-		life->series->folded[bin] += to->folded - life->last.folded;
+	if (bin_of(bins, time_s, 1, &bin))
+		life->series->crashes[bin] += summary_less(to->crashes, life->last.crashes);
+	if (bin_of(bins, time_s, SUMMARY_FINE, &bin))
+		life->series->folded[bin] += summary_less(to->folded, life->last.folded);
 }
 
 static struct history_life *find_life(struct history *history, uint32_t uid,
@@ -221,28 +169,54 @@ static void step_life(struct history *history, struct history_life *life,
 	life->last = *to;
 }
 
+static struct history_life *life_of(struct history *history, const json_t *object)
+{
+	const char *process = json_string_value(json_object_get(object, "process"));
+
+	if (!process)
+		return NULL;
+	return find_life(history, (uint32_t)lines_number(object, "uid"), process,
+			 json_integer_value(json_object_get(object, "first_ms")));
+}
+
 static void step_processes(struct history *history, const json_t *line, int64_t time_s)
 {
 	json_t *object;
 	size_t i;
 
 	json_array_foreach(json_object_get(line, "processes"), i, object) {
-		const char *process = json_string_value(json_object_get(object, "process"));
 		struct summary_counts counts = counts_of(object);
-		struct history_life *life;
+		struct history_life *life = life_of(history, object);
 
-		if (!process)
-			continue;
-		life = find_life(history, (uint32_t)number(object, "uid"), process,
-				 json_integer_value(json_object_get(object, "first_ms")));
 		if (life)
 			step_life(history, life, &counts, time_s);
 	}
 }
 
+/*
+ * Of a process there cannot be more than of all, nor more than the state has counted in
+ * its life.
+ */
+static const char *process_beyond(struct history *history, const json_t *line,
+				  const struct summary_tally *tally)
+{
+	json_t *object;
+	size_t i;
+
+	json_array_foreach(json_object_get(line, "processes"), i, object) {
+		struct summary_counts counts = counts_of(object);
+		const struct history_life *life = life_of(history, object);
+		uint64_t most = life && life->most ? life->most : tally->crashes;
+
+		if (counts.crashes > most || counts.crashes > tally->crashes ||
+		    counts.folded > counts.crashes || counts.kept_weight > counts.crashes)
+			return "counts more of a process than there have been";
+	}
+	return NULL;
+}
+
 static void step_tally(struct history *history, const struct summary_tally *to, int64_t time_s)
 {
-	history->newest = *to;
 	if (time_s >= history->until_s)
 		return;
 	start_bins(history, time_s);
@@ -258,10 +232,14 @@ static void step_tally(struct history *history, const struct summary_tally *to, 
 static bool take_line(void *userdata, const json_t *line, unsigned int line_number)
 {
 	struct history *history = userdata;
-	struct summary_tally tally = tally_of(line);
-	const char *why = why_not(history, line, &tally);
-	int64_t time_s = (int64_t)number(line, "time");
+	struct summary_tally tally = lines_tally(line);
+	const char *why = lines_why_not(&history->lines, &tally);
+	int64_t time_s = (int64_t)lines_number(line, "time");
 
+	if (!why)
+		why = process_beyond(history, line, &tally);
+	if (why == LINES_LATER)
+		return true;
 	if (why) {
 		skip(history, line_number, why);
 		return true;
@@ -273,11 +251,29 @@ static bool take_line(void *userdata, const json_t *line, unsigned int line_numb
 	return true;
 }
 
+/* What the lives that still last have come to. */
+static void take_most(struct history *history)
+{
+	const struct summary *summary = history->summary;
+
+	for (size_t i = 0; i < summary->processes; i++) {
+		const struct summary_process *p = &summary->process[i];
+		struct history_life *life =
+			find_life(history, p->uid, p->process, p->first_ms);
+
+		if (life)
+			life->most = p->ever.crashes;
+	}
+}
+
 int history_read(struct history *history, int dir_fd)
 {
 	int r;
 
-	r = counters_read(dir_fd, take_line, bad_line, history);
+	take_most(history);
+	r = lines_find(&history->lines, history->summary, dir_fd);
+	if (r == 0)
+		r = counters_read(dir_fd, take_line, bad_line, history);
 	return r == -ENOENT ? 0 : r;
 }
 

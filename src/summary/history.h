@@ -10,9 +10,10 @@
  * "before T" is a prefix of the file for every T, and windows add up.
  *
  * Left out, and told: lines that are no counters, of another state (two machines' files
- * mixed), dated in the future, or counting less than a line before them.
+ * mixed), dated in the future, or counting what does not fit the others (summary/lines.h).
  */
 
+#include "summary/lines.h"
 #include "summary/summary.h"
 
 /* One life of a process: from its first crash to its eviction from the state. */
@@ -21,6 +22,7 @@ struct history_life {
 	char process[NAME_SIZE];
 	int64_t first_ms;
 	bool used;
+	uint64_t most; /* crashes it can have had; 0: not known */
 	struct summary_counts since; /* at the window's start */
 	struct summary_counts last; /* as far as read, not beyond the window's end */
 	struct summary_series *series; /* owned */
@@ -35,7 +37,7 @@ struct history {
 	int64_t latest_s; /* of the lines taken */
 	struct summary_tally since;
 	struct summary_tally last;
-	struct summary_tally newest; /* beyond the window, too */
+	struct lines lines;
 	struct history_life *life; /* owned, hashed */
 	size_t lives;
 };

@@ -142,6 +142,12 @@ void summary_done(struct summary *summary);
 /* Has anything happened in the window that a person should hear of? */
 bool summary_has_news(const struct summary *summary);
 
+/* What came on top; a line that counts too much must not make it less than nothing. */
+static inline uint64_t summary_less(uint64_t to, uint64_t from)
+{
+	return to > from ? to - from : 0;
+}
+
 /* On-time in the window during which crashes came to us. */
 int64_t summary_covered_ns(const struct summary *summary);
 double summary_percent(uint64_t part, uint64_t whole); /* of nothing: -1 */

@@ -277,6 +277,11 @@ END_TEST
 #define LINE(time, machine, crashes, on_time)                                            \
 	"{\"time\":" time ",\"machine\":\"" machine "\",\"crashes\":" crashes               \
 	",\"on_time_seconds\":" on_time "}\n"
+#define HOURS(key, value)                                                                \
+	"{\"time\":1500,\"crashes\":2,\"on_time_seconds\":6,\"" key "\":" value "}\n"
+#define PROCESS(crashes)                                                                 \
+	"{\"time\":1500,\"crashes\":2,\"on_time_seconds\":6,\"processes\":[{\"uid\":1,"         \
+	"\"process\":\"a\",\"first_ms\":5,\"crashes\":" crashes "}]}\n"
 #define OURS "00000000000000aa"
 
 static const struct {
@@ -301,12 +306,47 @@ static const struct {
 	{ "a clock set back is no mistake", LINE("2000", OURS, "1", "5") LINE("1000", OURS, "3", "9"),
 	  0, "", 3 },
 	{ "a torn last line", LINE("1000", OURS, "1", "5") "{\"time\":2000,\"cra", 0, "", 1 },
+	{ "too many crashes", LINE("1000", OURS, "1", "5") LINE("1000", OURS, "80", "5")
+	  LINE("2000", OURS, "3", "9") LINE("2100", OURS, "4", "9"), 2,
+	  "counts more crashes than the lines after it", 4 },
+	{ "more crashes than there are", LINE("1000", OURS, "1", "5")
+	  LINE("2000", OURS, "999999999", "5") LINE("2000", OURS, "3", "9"), 2,
+	  "counts more crashes than there have been", 3 },
+	{ "more at the end", LINE("1000", OURS, "1", "5") LINE("2000", OURS, "999999999", "5"), 2,
+	  "counts more crashes than there have been", 1 },
+	{ "too many in the first line", LINE("900", OURS, "80", "5") LINE("1000", OURS, "1", "5")
+	  LINE("2000", OURS, "3", "9"), 1, "counts more crashes than the lines after it", 3 },
+	{ "too few in the midst", LINE("1000", OURS, "2", "5") LINE("2000", OURS, "1", "5")
+	  LINE("2000", OURS, "3", "9") LINE("2000", OURS, "4", "9"), 2,
+	  "counts fewer crashes than the line before it", 4 },
+	{ "too long a time", LINE("1000", OURS, "1", "5") LINE("2000", OURS, "2", "90")
+	  LINE("2000", OURS, "2", "6") LINE("2000", OURS, "3", "9"), 2,
+	  "has run for more time than the lines after it", 3 },
+	{ "more hours than there are", LINE("1000", OURS, "1", "5")
+	  HOURS("operational_hours", "9223372036854775807") LINE("2000", OURS, "3", "9"), 2,
+	  "counts more hours than there have been", 3 },
+	{ "more crash-free hours than there are", LINE("1000", OURS, "1", "5")
+	  HOURS("crashfree_hours", "1000000") LINE("2000", OURS, "3", "9"), 2,
+	  "counts more hours than there have been", 3 },
+	{ "too many hours", LINE("1000", OURS, "1", "5") HOURS("crashfree_hours", "70")
+	  LINE("2000", OURS, "3", "9") LINE("2000", OURS, "4", "9"), 2,
+	  "counts more hours than the lines after it", 4 },
+	{ "too many of a process", LINE("1000", OURS, "1", "5") PROCESS("1000000000")
+	  LINE("2000", OURS, "3", "9"), 2, "counts more of a process than there have been", 3 },
+	{ "more of a process than the state has", LINE("1000", OURS, "1", "5") PROCESS("2")
+	  LINE("2000", OURS, "3", "9"), 2, "counts more of a process than there have been", 3 },
+	{ "as many of a process as the state has", LINE("1000", OURS, "1", "5") PROCESS("1")
+	  LINE("2000", OURS, "3", "9"), 0, "", 3 },
+	{ "more kept than crashed", LINE("1000", OURS, "1", "5") HOURS("kept_weight", "8")
+	  LINE("2000", OURS, "3", "9"), 2, "counts more folded or kept than crashed", 3 },
 	{ "a NUL byte is told", "{\"time\":1,\"crashes\":2}garbage\n" LINE("1000", OURS, "1", "5"), 1,
 	  "not JSON", 1 },
 };
 
 START_TEST(test_foreign)
 {
+	struct summary_process process = { .uid = 1, .process = "a", .first_ms = 5,
+					   .ever = { .crashes = 1 } };
 	struct summary summary = SUMMARY_NULL;
 	struct history history;
 	int dir_fd = make_dir(), fd;
@@ -315,6 +355,11 @@ START_TEST(test_foreign)
 	ck_assert_int_eq(dir_write_all(fd, foreign[_i].text, strlen(foreign[_i].text)), 0);
 	(void)close(fd);
 	summary.machine = 0xaa;
+	summary.process = &process;
+	summary.processes = 1;
+	summary.ever = (struct summary_tally){ .crashes = 100, .kept = 100, .kept_weight = 100,
+					       .on_time_s = 100, .operational = 100,
+					       .crashfree = 100 };
 	summary.now_ns = START_S * NS_PER_SEC;
 	ck_assert_int_eq(history_init(&history, &summary), 0);
 	ck_assert_int_eq(history_read(&history, dir_fd), 0);
