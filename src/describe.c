@@ -146,8 +146,7 @@ void describe_crash(struct crash *crash)
 	const struct ledger_ticket *ticket = &crash->ticket;
 
 	(void)snprintf(record->id, sizeof(record->id), "%s", ticket->id);
-	record->time_ns = crash->request.time_ns ? crash->request.time_ns :
-						  crash->ledger->now.wall_ns;
+	record->time_ns = ticket->wall_ns;
 	record->on_time_ns = ticket->on_time_ns;
 	record->pid = crash->request.pid;
 	record->tid = crash->request.tid;

@@ -20,9 +20,13 @@ bool ledger_is_drill(uint32_t uid, const char *process)
 	return uid == geteuid() && strcmp(process, LEDGER_DRILL) == 0;
 }
 
-static void ticket_init(struct ledger_ticket *ticket, const struct ledger_crash *crash)
+static void ticket_init(struct ledger_ticket *ticket, const struct ledger_crash *crash,
+			const struct clock_reading *now)
 {
+	const bool dated = crash->imported || crash->wall_ns != 0;
+
 	*ticket = (struct ledger_ticket){ .uid = crash->uid,
+					  .wall_ns = dated ? crash->wall_ns : now->wall_ns,
 					  .slot = STATE_NO_SLOT,
 					  .inflight = STATE_INFLIGHT };
 	(void)snprintf(ticket->process, sizeof(ticket->process), "%s", crash->process);
@@ -64,7 +68,7 @@ static int crash_without_lock(struct ledger *ledger, const struct ledger_crash *
 {
 	bool looping = looping_by_events(ledger, crash, now);
 	struct event event = { .monotonic_ns = now->monotonic_ns,
-			       .wall_ns = crash->wall_ns ?: now->wall_ns,
+			       .wall_ns = ticket->wall_ns,
 			       .uid = crash->uid,
 			       .kept = !looping };
 	char tail[20];
@@ -245,22 +249,21 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 {
 	struct counters_event event = { 0 };
 	struct state *state = ledger->state;
-	int64_t wall_ns = crash->wall_ns ?: ledger->now.wall_ns;
 	struct state_slot slot;
 	int r;
 
 	r = state_claim(state, crash->uid, crash->process, &ticket->slot, &slot);
 	if (r != 0)
 		return r == STATE_E_FULL ? -ENOSPC : r;
-	ticket->on_time_ns = crash->imported ? imported_at_ns(ledger, wall_ns) :
+	ticket->on_time_ns = crash->imported ? imported_at_ns(ledger, ticket->wall_ns) :
 					       ledger->on_time_ns;
 	mark_hours(ledger, crash);
 	apply_policy(ledger, crash, &slot, ticket);
 	if (slot.account.crashes == 1)
 		slot.first_ns = ticket->on_time_ns;
 	slot.last_ns = ledger->on_time_ns;
-	slot.last_wall_ns = wall_ns;
-	ledger_reserve(ledger, &slot, wall_ns, ticket);
+	slot.last_wall_ns = ticket->wall_ns;
+	ledger_reserve(ledger, &slot, ticket->wall_ns, ticket);
 	ticket->pending = slot.account.throttle.pending;
 	ticket->crashes = slot.account.crashes;
 	if (!crash->imported)
@@ -281,7 +284,7 @@ int ledger_crash(struct ledger *ledger, const struct ledger_crash *crash,
 {
 	int r;
 
-	ticket_init(ret_ticket, crash);
+	ticket_init(ret_ticket, crash, now);
 	r = ledger_lock(ledger, now);
 	if (r == 0)
 		r = decide(ledger, crash, ret_ticket);

@@ -72,7 +72,7 @@ struct ledger {
 struct ledger_crash {
 	uint32_t uid;
 	const char *process; /* cleaned */
-	int64_t wall_ns; /* when it happened; 0: now */
+	int64_t wall_ns; /* when it happened; 0: now, unless it is imported */
 	bool imported; /* happened at wall_ns, maybe long ago: the hours are not marked */
 	uint64_t signature; /* 0: unknown */
 };
@@ -90,6 +90,7 @@ struct ledger_ticket {
 	uint64_t crashes; /* ... and all its crashes */
 	bool without_lock; /* went to the events file */
 	uint64_t weight;
+	int64_t wall_ns; /* when it happened */
 	int64_t on_time_ns;
 	uint32_t uid;
 	char process[NAME_SIZE];

@@ -55,6 +55,7 @@ is 'order is that of the times, not of the arguments' "$(cf replay --json --at @
 touch -d @5000 "$base/core"
 is 'without --at it is when the file was changed' \
 	"$(cf replay --json "$base/core" 2>/dev/null | jq '.[0].time')" 5000
+is 'the epoch is a time, too' "$(cf replay --json --at @0 "$base/core" 2>/dev/null | jq '.[0].time')" 0
 is 'a calendar date is a time' "$(TZ=UTC0 cf replay --json --at '2026-01-02 03:04:05' "$base/core" |
 	jq '.[0].time')" 1767323045
 every_minute=()
@@ -131,7 +132,10 @@ try 2 1 'usage: no file' replay -C "$conf"
 try 2 1 'usage: a time that is none' replay -C "$conf" --at noon "$base/core"
 try 1 1 'an import from the future' replay -C "$conf" --import --at @9000000000 "$base/core"
 is 'is not counted' "$(cf status --json | jq .crashes)" 2
-finish
+cf replay --import --at @0 "$base/core" >"$base/out"
+epoch=$(sed -n 's/.* as //p' "$base/out")
+matches 'an import of the epoch is of then, not of now' "$epoch" '19700101T000000-*'
+is '... also in its record' "$(cf info --json "$epoch" | jq .time)" 0
 
 # ---- a store that takes nothing ----
 
@@ -146,3 +150,4 @@ cf replay --import "$base/core" >"$base/out" 2>"$base/err"
 matches '... also in words' "$(cat "$base/out")" ': counted, but not stored: Permission denied'
 chmod 0700 "$state/cores"
 is '... and there is none' "$(cf list --json | jq length)" 1
+finish
