@@ -426,11 +426,13 @@ static bool is_resolved(const struct signature_frame *f)
 static bool is_low(const struct view *v, size_t first, size_t end)
 {
 	size_t last = v->n > 0 ? v->chosen[0] + SIGNATURE_FRAMES : end;
-	size_t resolved = 0, all = 0;
+	size_t resolved = 0, all = 0, places = 0;
 
+	for (size_t i = 0; i < v->n; i++) /* nowhere is where every lost stack ends */
+		places += at(v, v->chosen[i])->module != NULL;
 	for (size_t i = first; i < end && (i < last || all < 3); i++, all++)
 		resolved += is_resolved(at(v, i));
-	return resolved < 3 || (all - resolved) * 5 > all;
+	return resolved < 3 || (all - resolved) * 5 > all || places == 0;
 }
 
 /*

@@ -357,6 +357,14 @@ static enum rows_source find_source(struct rows *rows, uint64_t ip)
 	return memo->source;
 }
 
+bool rows_begin(struct rows *rows, uint64_t address)
+{
+	rows->reads = 0;
+	rows->overlay_at = 0;
+	return find_source(rows, address - 1) == ROWS_NONE &&
+	       find_source(rows, address) != ROWS_NONE;
+}
+
 static void take_registers(unw_cursor_t *cursor, const struct registers *from,
 			   struct registers *to)
 {

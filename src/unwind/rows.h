@@ -41,3 +41,6 @@ void rows_free(struct rows *rows);
  */
 int rows_step(struct rows *rows, struct registers *registers, bool is_call,
 	      enum rows_source *ret_source);
+
+/* Is there a row for the address, and none for the byte before it? */
+bool rows_begin(struct rows *rows, uint64_t address);

@@ -146,7 +146,11 @@ static void note_signal(const struct walker *w, struct walk_frame *frame)
 		note_trap(w, frame);
 }
 
-/* For trampolines without unwind table (musl, old libcs). */
+/*
+ * What the trampoline's code will make the kernel do: no table knows better. Go's says that
+ * it was called like any function, musl has none, and glibc's cannot tell a jump to 0 from
+ * the end of the stack.
+ */
 static bool step_signal(struct walker *w)
 {
 	/* r8 to r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip as DWARF numbers them */
@@ -335,7 +339,7 @@ static bool step_rows(struct walker *w, enum walk_how *ret_how, bool *ret_end)
 	*ret_how = source == ROWS_DEBUG_FRAME ? WALK_DEBUG_FRAME : WALK_EH_FRAME;
 	if (r != 0)
 		return false;
-	/* A smashed stack gives rows a return address that is none. A handler may be anywhere. */
+	/* A smashed stack gives rows a return address that is none. A signal comes anywhere. */
 	if (!w->frame.trampoline && !is_code(w, registers_pc(&w->registers))) {
 		w->registers = before;
 		return false;
@@ -348,15 +352,17 @@ static bool step(struct walker *w, enum walk_how *ret_how)
 {
 	bool end = false;
 
+	if (step_signal(w)) {
+		*ret_how = WALK_SIGNAL;
+		return true;
+	}
 	if (step_rows(w, ret_how, &end))
 		return true;
 	if (end) {
 		w->walk->end = WALK_COMPLETE;
 		return false;
 	}
-	if (step_signal(w))
-		*ret_how = WALK_SIGNAL;
-	else if (step_call(w, returns_to) || step_leaf(w))
+	if (step_call(w, returns_to) || step_leaf(w))
 		*ret_how = WALK_CALL;
 	else if (step_fp(w, returns_to))
 		*ret_how = WALK_FP;
@@ -404,13 +410,23 @@ static void straighten(struct walk *walk)
 	memcpy(walk->frame + WALK_FIRST, last, sizeof(last));
 }
 
+/*
+ * Go makes a fault look like a call of its panic: a function that faulted in its first
+ * instruction is returned to at its first byte, and the byte before is nobody's.
+ */
+static bool is_first_byte(const struct walker *w, uint64_t pc)
+{
+	return w->process->rows && rows_begin(w->process->rows, pc) && is_code(w, pc) &&
+	       !follows_call(w, pc);
+}
+
 static void enter(struct walker *w, enum walk_how how, bool is_call)
 {
 	w->frame = (struct walk_frame){
 		.pc = registers_pc(&w->registers),
 		.sp = registers_sp(&w->registers),
 		.how = how,
-		.is_call = is_call,
+		.is_call = is_call && !is_first_byte(w, registers_pc(&w->registers)),
 	};
 	/* A handler returns to the trampoline's first byte: nothing was called before it. */
 	if (at_trampoline(w, w->frame.pc)) {

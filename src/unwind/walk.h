@@ -4,12 +4,12 @@
 /*
  * From a thread's registers to the list of who called whom.
  *
- * Each step tries, in this order: the unwind tables, the signal frame the kernel laid
- * down, the return address at the top of the stack (when pc itself is nowhere: somebody
- * called through a bad pointer), the frame pointer, and at last the next word on the
- * stack that looks like a return address. A frame says how it was found. Where the code is
- * not to be had (a saved core without its modules' files), what cannot be checked against
- * it is a guess, as is whatever a scan finds.
+ * Each step tries, in this order: the signal frame the kernel laid down (x86_64's only),
+ * the unwind tables, the return address at the top of the stack (when pc itself is nowhere:
+ * somebody called through a bad pointer), the frame pointer, and at last the next word on
+ * the stack that looks like a return address. A frame says how it was found. Where the code
+ * is not to be had (a saved core without its modules' files), what cannot be checked
+ * against it is a guess, as is whatever a scan finds.
  *
  * Ends always: the stack pointer moves up, except across signal frames and a few switches
  * of stacks, and the number of steps and the time are bounded.

@@ -52,7 +52,7 @@ same() {
 
 [ "${cxx:-no}" = no ] || same C++ "$built/cxx" 'shop::buy' "$built/cxx" throw
 [ "${rust:-no}" = no ] || same Rust "$built/rust" 'visit|take' "$built/rust" panic
-[ "${go:-no}" = no ] || GOTRACEBACK=crash same Go "$built/gocrash" 'runtime\.sigtramp' "$built/gocrash"
+[ "${go:-no}" = no ] || GOTRACEBACK=crash same Go "$built/gocrash" 'runtime\.sigtramp' "$built/gocrash" nil
 if [ -n "$python" ]; then
 	same Python "$python" 'raise|kill|abort' "$python" -c '
 import os, threading

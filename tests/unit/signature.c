@@ -253,6 +253,8 @@ static const struct {
 	  "SIGSEGV||libc000000000000+0x18|app0000000000000+0x1f", NULL },
 };
 
+#define GO_PANIC "go!runtime.raise go!runtime.crash go!runtime.fatalpanic go!runtime.gopanic"
+
 static struct stack stack;
 
 static struct signature sign(int signal, const char *line)
@@ -288,6 +290,17 @@ START_TEST(test_text)
 		      texts[_i].claim, s.loose_text, wanted);
 	ck_assert_int_eq(s.loose[0] != '\0', texts[_i].loose != NULL);
 	ck_assert_uint_eq(strlen(s.exact), 16);
+}
+END_TEST
+
+START_TEST(test_lost)
+{
+	struct signature lost = sign(SIGABRT, GO_PANIC " ?");
+	struct signature known = sign(SIGABRT, GO_PANIC " go!main.f go!main.main");
+
+	ck_assert_msg(strstr(lost.exact_text, "|nowhere"), "%s", lost.exact_text);
+	ck_assert_msg(lost.low, "a stack that got lost in the runtime is relied on");
+	ck_assert_msg(!known.low, "%s", known.exact_text);
 }
 END_TEST
 
@@ -528,6 +541,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_text, 0, ROWS(texts));
 	tcase_add_loop_test(tc, test_depth, 0, ROWS(depths));
+	tcase_add_test(tc, test_lost);
 	tcase_add_loop_test(tc, test_overflow, 0, ROWS(overflows));
 	tcase_add_loop_test(tc, test_message, 0, ROWS(messages));
 	tcase_add_loop_test(tc, test_runtime, 0, ROWS(modules));
