@@ -16,6 +16,7 @@
 
 #define PHDRS_MAX 128u
 #define NOTES_MAX 4096u
+#define PAGE_BYTES 4096u
 
 /* ---- one image ---- */
 
@@ -348,7 +349,7 @@ bool modules_code(const struct modules *modules, uint64_t address)
 
 static bool same_first_bytes(const struct module *m, struct memory *memory, int fd, size_t n)
 {
-	unsigned char ours[4096], theirs[4096] = { 0 };
+	unsigned char ours[PAGE_BYTES], theirs[PAGE_BYTES] = { 0 };
 	ssize_t got = pread(fd, theirs, n, 0);
 
 	return got >= (ssize_t)sizeof(Elf64_Ehdr) &&
@@ -371,16 +372,25 @@ static void back_by_file(const struct module *m, const struct elfcore *core,
 	}
 }
 
-/* A debug file has another layout, but the build-id of what it was taken from. */
-static bool same_build_id(const struct module *m, const struct elfcore *core, int fd)
+struct offered {
+	struct module module; /* its build-id */
+	size_t headers_bytes; /* file header to program headers, 0: unknown */
+};
+
+static void read_offered(struct offered *offered, const struct elfcore *core, int fd)
 {
-	struct module other = { 0 };
 	Elf_Scn *section = NULL;
+	GElf_Ehdr ehdr;
 	Elf *elf;
 
+	*offered = (struct offered){ 0 };
 	(void)elf_version(EV_CURRENT);
 	elf = elf_begin(fd, ELF_C_READ, NULL);
-	while (elf && !other.build_id[0] && (section = elf_nextscn(elf, section))) {
+	if (elf && gelf_getehdr(elf, &ehdr) && ehdr.e_phoff <= PAGE_BYTES &&
+	    ehdr.e_phnum <= PHDRS_MAX)
+		offered->headers_bytes =
+			ehdr.e_phoff + (size_t)ehdr.e_phnum * ehdr.e_phentsize;
+	while (elf && !offered->module.build_id[0] && (section = elf_nextscn(elf, section))) {
 		GElf_Shdr shdr;
 		Elf_Data *data;
 
@@ -389,22 +399,28 @@ static bool same_build_id(const struct module *m, const struct elfcore *core, in
 			continue;
 		data = elf_rawdata(section, NULL);
 		if (data && data->d_buf)
-			scan_notes(&other, core, data->d_buf, data->d_size);
+			scan_notes(&offered->module, core, data->d_buf, data->d_size);
 	}
 	(void)elf_end(elf);
-	return m->build_id[0] && strcmp(m->build_id, other.build_id) == 0;
 }
 
 /*
  * The first page holds file header, program headers and, nearly always, the build-id. A
- * small core may have the headers and the build-id only; together they say as much.
+ * small core may have the headers and the build-id only; together they say as much. Where
+ * neither has one, the headers must do: nobody finds such a file but by its mapping.
  */
-static bool same_file(const struct module *m, const struct elfcore *core,
-		      struct memory *memory, int fd)
+static bool same_headers(const struct module *m, struct memory *memory,
+			 const struct offered *offered, int fd)
 {
-	return same_first_bytes(m, memory, fd, 4096) ||
-	       (same_first_bytes(m, memory, fd, sizeof(Elf64_Ehdr)) &&
-		same_build_id(m, core, fd));
+	return offered->headers_bytes > 0 && offered->headers_bytes <= PAGE_BYTES &&
+	       same_first_bytes(m, memory, fd, offered->headers_bytes) &&
+	       strcmp(m->build_id, offered->module.build_id) == 0;
+}
+
+/* A debug file has another layout, but the build-id of what it was taken from. */
+static bool same_build_id(const struct module *m, const struct offered *offered)
+{
+	return m->build_id[0] && strcmp(m->build_id, offered->module.build_id) == 0;
 }
 
 bool modules_offer_file(struct modules *modules, const struct elfcore *core,
@@ -412,16 +428,23 @@ bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 			int fd)
 {
 	struct module *m = modules_find(modules, start);
+	struct offered offered;
+	bool same;
 
 	if (!m)
 		return false;
-	if (m->fd < 0 && same_file(m, core, memory, fd)) {
+	same = m->fd < 0 && same_first_bytes(m, memory, fd, PAGE_BYTES);
+	if (!same) {
+		read_offered(&offered, core, fd);
+		same = m->fd < 0 && same_headers(m, memory, &offered, fd);
+	}
+	if (same) {
 		m->fd = fd;
 		back_by_file(m, core, memory, space);
 		examine(m, core, memory); /* its notes may have been out of reach */
 		return true;
 	}
-	if (m->debug_fd >= 0 || !same_build_id(m, core, fd))
+	if (m->debug_fd >= 0 || !same_build_id(m, &offered))
 		return false;
 	m->debug_fd = fd;
 	return true;

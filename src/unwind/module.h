@@ -4,7 +4,8 @@
 /*
  * The ELF files a process had mapped, seen through its memory: name from NT_FILE, build-id,
  * unwind table and dynamic symbols from the loaded image itself. No file is opened; one
- * that the caller opened is believed only when its first page is the one in memory.
+ * that the caller opened is believed only when its first page is the one in memory, or what
+ * of it there is in a small core and says whose it is.
  *
  * `base` is where the file's first byte is mapped, `bias` what is added to the addresses
  * inside the file. Offsets in answers are relative to base.
