@@ -72,11 +72,13 @@ json_t *cmd_brief(const json_t *record)
 	return brief;
 }
 
-/* By its process, the kernel's name for it, or the path of its executable. */
+/*
+ * By its process or the path of its executable. Not by the kernel's name for it, which the
+ * process can change: what goes with `prune NAME` is what `list` shows under that name.
+ */
 static bool is_named(const json_t *record, const char *text)
 {
 	return strcmp(text_of(record, "process"), text) == 0 ||
-	       strcmp(text_of(record, "comm"), text) == 0 ||
 	       strcmp(text_of(record, "executable"), text) == 0;
 }
 
