@@ -103,14 +103,20 @@ static int signal_of(const struct elfcore *core)
 	return core->signal;
 }
 
+/* A core can hold any number: what no kernel gives is not known. */
+static int64_t possible(int64_t value, int64_t most)
+{
+	return value >= 0 && value <= most ? value : 0;
+}
+
 static void fill_request(struct crash *crash, const struct elfcore *core, int64_t at_ns)
 {
 	crash->request = (struct request){
-		.pid = core->pid,
-		.tid = core->threads > 0 ? core->thread[0].tid : core->pid,
+		.pid = possible(core->pid, INT32_MAX),
+		.tid = possible(core->threads > 0 ? core->thread[0].tid : core->pid, INT32_MAX),
 		.uid = core->uid,
 		.gid = core->gid,
-		.signal = signal_of(core),
+		.signal = (int)possible(signal_of(core), RECORD_SIGNAL_MAX),
 		.time_ns = at_ns,
 		.rlimit_core = UINT64_MAX,
 		.pidfd = -1,

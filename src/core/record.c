@@ -142,15 +142,44 @@ bool record_is_later(const json_t *json)
 	return integer_of(json, "version") > RECORD_VERSION;
 }
 
+/* What corefold can have written. */
+static const struct {
+	const char *key;
+	int64_t least;
+	int64_t most;
+} ranges[] = {
+	{ "weight", 1, RECORD_WEIGHT_MAX },
+	{ "time", -RECORD_TIME_MAX_S, RECORD_TIME_MAX_S },
+	{ "pid", 0, INT32_MAX },
+	{ "tid", 0, INT32_MAX },
+	{ "uid", 0, UINT32_MAX },
+	{ "gid", 0, UINT32_MAX },
+	{ "signal", 0, RECORD_SIGNAL_MAX },
+	{ "core_bytes", 0, INT64_MAX },
+	{ "stored_bytes", 0, INT64_MAX },
+};
+
+static bool in_range(const json_t *json)
+{
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(*ranges); i++) {
+		const json_t *value = json_object_get(json, ranges[i].key);
+
+		if (value && (!json_is_integer(value) ||
+			      json_integer_value(value) < ranges[i].least ||
+			      json_integer_value(value) > ranges[i].most))
+			return false;
+	}
+	return true;
+}
+
 int record_from_json(const json_t *json, struct record *ret_record)
 {
 	struct record record = RECORD_NULL;
 
 	if (!json_is_object(json) || record_is_later(json) || !text_of(json, "id")[0] ||
 	    !json_is_integer(json_object_get(json, "weight")) ||
-	    integer_of(json, "weight") < 0 ||
 	    !json_is_integer(json_object_get(json, "time")) ||
-	    !json_is_string(json_object_get(json, "process")))
+	    !json_is_string(json_object_get(json, "process")) || !in_range(json))
 		return -EINVAL;
 	(void)snprintf(record.id, sizeof(record.id), "%s", text_of(json, "id"));
 	record.time_ns = scaled(integer_of(json, "time"), NS_PER_SEC);

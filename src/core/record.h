@@ -33,6 +33,11 @@ enum record_source {
 /* Grows only when a key changes its meaning: what is of a higher one is left alone. */
 #define RECORD_VERSION 1
 
+/* Beyond these a number was not written by corefold: 2^53, what wait(2) can tell, the year 9999. */
+#define RECORD_WEIGHT_MAX (1LL << 53)
+#define RECORD_SIGNAL_MAX 127
+#define RECORD_TIME_MAX_S 253402300799LL
+
 struct record {
 	char id[STATE_ID_SIZE];
 	int64_t time_ns; /* wall clock of the crash */
@@ -73,7 +78,10 @@ void record_set(struct record *record, const char *key, json_t *value);
 /* New reference, NULL when memory runs out. */
 json_t *record_to_json(const struct record *record);
 
-/* Reads the typed fields; unknown values get the nearest truth. -EINVAL if it is no record, or is_later. */
+/*
+ * Reads the typed fields; unknown words get the nearest truth. -EINVAL if it is no record,
+ * is_later, or has a number that cannot be.
+ */
 int record_from_json(const json_t *json, struct record *ret_record);
 
 /* Is it of a later corefold, whose keys may mean something else? */

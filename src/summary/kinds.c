@@ -48,7 +48,30 @@ static void take_newest(struct summary_kind *kind, const json_t *json,
 	(void)snprintf(kind->build_id, sizeof(kind->build_id), "%s", known_build_of(json));
 }
 
-/* News is a matter of all records: a kind is as new as its newest says. */
+/* As far as JSON's integers go. */
+static uint64_t sum_of(uint64_t a, uint64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+/*
+ * News is a matter of all records: a kind is as new as its newest says. What claims to
+ * come from the future would be new for ever.
+ */
+static void find_news(const struct summary *summary, const struct known *known,
+		      const json_t *json, const struct record *record,
+		      struct summary_kind *kind)
+{
+	int64_t future_ns = summary->now_ns + SUMMARY_FUTURE_S * NS_PER_SEC;
+
+	if (record->time_ns > future_ns)
+		return;
+	kind->news = known_news(known, json, record, summary->news_since_s, &kind->absent_s,
+				&kind->first_ns);
+	if (kind->first_ns > future_ns)
+		kind->news = KNOWN_OLD;
+}
+
 static int add_record(struct summary *summary, const struct known *known, const json_t *json,
 		      const struct record *record)
 {
@@ -60,12 +83,11 @@ static int add_record(struct summary *summary, const struct known *known, const 
 	kind = find_kind(summary, json, record);
 	if (!kind)
 		return -ENOMEM;
-	kind->news = known_news(known, json, record, summary->news_since_s, &kind->absent_s,
-				&kind->first_ns);
-	kind->weight += record->weight;
+	find_news(summary, known, json, record, kind);
+	kind->weight = sum_of(kind->weight, record->weight);
 	kind->records++;
 	summary->records++;
-	summary->records_weight += record->weight;
+	summary->records_weight = sum_of(summary->records_weight, record->weight);
 	if (record->time_ns >= kind->last_ns)
 		take_newest(kind, json, record);
 	return 0;

@@ -9,8 +9,6 @@
 #include "io/counters.h"
 #include "policy/units.h"
 
-/* Clocks are set, and lines are written while we read. */
-#define FUTURE_S 300
 /* How many descents back a chain is looked for: who mixes more lines in loses some. */
 #define RUNS_MAX 64
 
@@ -104,7 +102,7 @@ static const char *why_not_alone(const struct summary *summary, const json_t *li
 
 	if (machine && strtoull(machine, NULL, 16) != summary->machine)
 		return "of another machine";
-	if (time_s > now_s + FUTURE_S)
+	if (time_s > now_s + SUMMARY_FUTURE_S)
 		return "dated in the future";
 	if (tally->folded > tally->crashes || tally->kept_weight > tally->crashes)
 		return "counts more folded or kept than crashed";

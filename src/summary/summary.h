@@ -24,6 +24,9 @@ struct summary_window {
 	int64_t until_ns; /* not included, so that windows add up; INT64_MAX: to now */
 };
 
+/* Clocks are set, and lines are written while we read: no more is of the future. */
+#define SUMMARY_FUTURE_S 300
+
 /* Cumulative counts of the machine at one moment, or the difference of two. */
 struct summary_tally {
 	uint64_t crashes;

@@ -134,6 +134,29 @@ matches '... says that it is still there' "$err" "record $first cannot be remove
 is '... and not that it has gone' "$out" 'removed 0 records, 0B'
 rmdir "$state/cores/$first.json"
 
+# ---- a record with numbers that cannot be ----
+
+second=$(cf list --json | jq -r '.[0].id')
+good=$(cat "$state/cores/$second.json")
+change() { jq -c "$1" <<<"$good" >"$state/cores/$second.json"; }
+for change in .weight=9223372036854775807 .weight=0 .signal=-7 .signal=999 .uid=-1; do
+	change "$change"
+	try 0 1 "a record with $change" list -C "$conf" --json
+	matches '... is named' "$err" "$second cannot be read"
+	is '... and its weight counts nowhere' "$(cf summary --json | jq -c \
+		'[.records_unreadable, (.records_weight == ([.kinds[].weight] | add))]')" '[1,true]'
+done
+change '.time = 4102444800 | .signature = "cf1-x-y"'
+is 'a date to come is no news' "$(cf summary --json --since "@$day" | jq -r \
+	--arg id "$second" '.kinds[] | select(.last_id == $id).news')" known
+
+# ---- names ----
+
+change '.comm = "alpha" | .process = "other"'
+is 'the name of the kernel is no name to choose by' "$(ids alpha)" alpha
+is '... in prune neither' "$(cf prune --dry-run --json alpha | jq '[.removed[].process] | unique | join(" ")')" '"alpha"'
+printf '%s\n' "$good" >"$state/cores/$second.json"
+
 # ---- prune ----
 
 gone() { cf prune --json --dry-run "$@" | jq -r '[.removed[].process[0:5]] | join(" ")'; }
