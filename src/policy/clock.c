@@ -24,10 +24,12 @@ int64_t clock_advance(struct clock_state *state, const struct clock_reading *now
 	if (state->started && !(state->covered && covered))
 		state->uncovered_ns += elapsed;
 	/*
-	 * A reading from behind the mark must not move it back, or the stretch up to
-	 * the mark would be counted again by the next one.
+	 * A reading from shortly before the mark must not move it back, or the stretch up to
+	 * the mark would be counted again by the next one. But a clock that goes on from far
+	 * before it would leave on-time standing still for as long, and loops without an end.
 	 */
-	if (!same_boot || now->monotonic_ns > state->monotonic_ns)
+	if (!same_boot || now->monotonic_ns > state->monotonic_ns ||
+	    now->monotonic_ns < state->monotonic_ns - CLOCK_STEP_NS)
 		state->monotonic_ns = now->monotonic_ns;
 	memcpy(state->boot_id, now->boot_id, CLOCK_BOOT_ID_BYTES);
 	state->covered = covered;

@@ -33,10 +33,13 @@ struct clock_state {
 	uint32_t covered; /* bool: crashes came to us at the last mark */
 };
 
+/* Readings can be older than the mark: who waits for the lock has read the clock before. */
+#define CLOCK_STEP_NS (60LL * 1000000000)
+
 /*
  * Moves the mark to this reading and returns on-time in nanoseconds. The first reading
- * ever starts on-time at 0. A monotonic clock that went backwards inside a boot (a
- * restored snapshot, another time namespace) adds nothing.
+ * ever starts on-time at 0. A monotonic clock that went backwards inside a boot adds
+ * nothing; by more than CLOCK_STEP_NS, a snapshot was restored and on-time goes on from there.
  *
  * `covered`: do crashes come to us at this moment? The stretch since the last mark
  * counts as covered only if they did at both its ends.

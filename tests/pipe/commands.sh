@@ -180,6 +180,19 @@ is '... as a folded record' \
 	"$(cf list --json | jq -c '[.[] | select(.decision == "folded") | [.process, .weight, .capture]]')" \
 	'[["watchdog",3,"none"]]'
 
+# ---- in a time namespace, 115 days ahead ----
+
+ahead() { unshare -U -c --time --monotonic 10000000 --fork "$@"; }
+on_time() { cf status --json | jq .on_time_ms; }
+if ahead true 2>/dev/null; then
+	before=$(on_time)
+	ahead "$COREFOLD" tick -C "$conf"
+	is 'a tick in it takes the clock outside' $(($(on_time) - before < 86400000)) 1
+	before=$(on_time)
+	sleep 0.1
+	is '... and on-time goes on' $(($(on_time) > before)) 1
+fi
+
 # ---- a lock that is held ----
 
 if command -v flock >/dev/null; then

@@ -7,7 +7,7 @@
  * crashes did not come to us then: "a10 b5-".
  */
 
-#include "policy/clock.h"
+#include "io/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,12 @@ static const struct {
 	{ "a boot that comes back is a new boot", "a0 b10 a10", 20, 0, 3 },
 	{ "suspended time is not there to be counted", "a100 a100", 0, 0, 1 },
 	{ "a clock set back adds nothing", "a1000 a900", 0, 0, 1 },
-	{ "nor is the way back counted twice", "a1000 a1100 a900 a1150", 150, 0, 1 },
+	{ "nor is the way back counted twice", "a1000 a1100 a1040 a1150", 150, 0, 1 },
+	{ "set back further, it goes on from there", "a1000 a1100 a1039 a1150", 211, 0, 1 },
+	{ "... at once", "a10000000 a20 a30 a40", 20, 0, 1 },
+	{ "... to before the first reading", "a1000 a1100 a0 a50", 150, 0, 1 },
+	{ "... again and again", "a1000 a0 a1000 a0 a10", 1010, 0, 1 },
+	{ "... uncovered", "a1000 a1100- a0 a50", 150, 100, 1 },
 	{ "uncovered at both ends", "a0- a60-", 60, 60, 1 },
 	{ "covered at the end only", "a0- a60", 60, 60, 1 },
 	{ "covered at the start only", "a0 a60-", 60, 60, 1 },
@@ -89,6 +94,28 @@ END_TEST
 
 static const struct {
 	const char *claim;
+	const char *text;
+	int64_t ns;
+} offsets[] = {
+	{ "the initial namespace", "monotonic           0         0\nboottime            0         0\n", 0 },
+	{ "one that is ahead", "monotonic    10000000         5\nboottime     7 0\n",
+	  10000000 * SEC + 5 },
+	{ "one that is behind", "monotonic -5 250000000\nboottime 7 0\n", -4750000000 },
+	{ "another order", "boottime 7 0\nmonotonic 3 0\n", 3 * SEC },
+	{ "no such line", "boottime 7 0\n", 0 },
+	{ "half a line", "monotonic 3", 0 },
+	{ "nothing", "", 0 },
+	{ "more than there is", "monotonic 9223372036854775807 0\n", 0 },
+};
+
+START_TEST(test_offset)
+{
+	claim_int_eq(offsets[_i].claim, clock_offset_ns(offsets[_i].text), offsets[_i].ns);
+}
+END_TEST
+
+static const struct {
+	const char *claim;
 	int64_t on_time_ns;
 	int64_t wall_now_ns;
 	int64_t wall_ns;
@@ -141,6 +168,7 @@ int main(void)
 
 	tcase_add_loop_test(clock_case, test_script, 0, ROWS(scripts));
 	tcase_add_test(clock_case, test_whole_boot_id);
+	tcase_add_loop_test(clock_case, test_offset, 0, ROWS(offsets));
 	tcase_add_loop_test(clock_case, test_wall, 0, ROWS(walls));
 	tcase_add_loop_test(clock_case, test_random, 0, 5);
 	return unit_main(suite);
