@@ -61,6 +61,17 @@ settle
 is 'a bug behind a buffer of the C library is new' \
 	"$(list | jq -c '.[-1] | [.decision, .weight]')" '["novel",1]'
 
+new_state
+crash -t 12 -n worker "$base/victim-behind" null
+settle
+crash -n worker "$base/victim-behind" garbage
+settle
+is 'a jump to nowhere in a loop of calls of null is new' \
+	"$(list | jq -c '.[-1] | [.decision, .weight]')" '["novel",1]'
+crash -t 3 -n worker "$base/victim-behind" garbage
+settle
+is '... once' "$(list | jq '[.[] | select(.decision == "novel")] | length')" 1
+
 # ---- one bug, captured in two ways ----
 
 new_state
