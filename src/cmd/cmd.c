@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,6 +316,18 @@ int cmd_option(struct cmd *cmd, int *ret_status)
 			return letter;
 	}
 	return -1;
+}
+
+/* ---- being stopped ---- */
+
+/* Who ignores a signal, as nohup(1) does, goes on ignoring it. */
+void cmd_on_signals(void (*stop)(int signal_number))
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (signal(signals[i], stop) == SIG_IGN)
+			(void)signal(signals[i], SIG_IGN);
 }
 
 /* ---- output ---- */

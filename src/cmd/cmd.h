@@ -112,6 +112,9 @@ json_t *cmd_brief(const json_t *record);
 /* Can it not be read because a later corefold wrote it? Then it is not ours to remove. */
 bool cmd_record_is_later(int store_fd, const char *id);
 
+/* What to do when the command is told to stop: safe in a handler, and it ends the process. */
+void cmd_on_signals(void (*stop)(int signal_number));
+
 /* Prints JSON and a newline, as --json says. CMD_DONE, or CMD_FAILED when stdout cannot be written. */
 int cmd_print_json(const struct cmd *cmd, const json_t *json);
 

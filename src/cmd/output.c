@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +19,6 @@ static void stop(int signal_number)
 {
 	(void)unlink(temp_path);
 	_exit(128 + signal_number);
-}
-
-static void remove_on_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-		(void)signal(signals[i], stop);
 }
 
 /* Waits for the child that writes, and puts the file in its place if all went well. */
@@ -75,7 +66,7 @@ static pid_t fork_writer(struct cmd *cmd)
 		(void)unlink(temp_path);
 	}
 	if (child > 0)
-		remove_on_signals();
+		cmd_on_signals(stop);
 	return child;
 }
 

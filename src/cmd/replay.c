@@ -66,24 +66,38 @@ struct replay {
 
 /* ---- the scratch state ---- */
 
-static void remove_below(int dir_fd, const char *name)
+static char scratch[PATH_MAX]; /* "" while there is none */
+
+/* Called from signal handlers, too. */
+static void remove_scratch(void)
 {
 	static const char *const names[] = { "throttle", "counters", "events", "cores" };
-	_cleanup_close_ int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(AT_FDCWD, scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	for (size_t i = 0; fd >= 0 && i < ARRAY_SIZE(names); i++)
 		(void)unlinkat(fd, names[i], strcmp(names[i], "cores") == 0 ? AT_REMOVEDIR : 0);
-	(void)unlinkat(dir_fd, name, AT_REMOVEDIR);
+	if (fd >= 0)
+		(void)close(fd);
+	(void)unlinkat(AT_FDCWD, scratch, AT_REMOVEDIR);
 }
 
-static int open_scratch(struct cmd *cmd, struct ledger *ledger, char *path, size_t size)
+static void stop(int signal_number)
 {
+	remove_scratch();
+	_exit(128 + signal_number);
+}
+
+static int open_scratch(struct cmd *cmd, struct ledger *ledger)
+{
+	char path[PATH_MAX];
 	int dir_fd, r;
 
-	(void)snprintf(path, size, "%s/corefold-replay.XXXXXX", getenv("TMPDIR") ?: "/tmp");
+	(void)snprintf(path, sizeof(path), "%s/corefold-replay.XXXXXX", getenv("TMPDIR") ?: "/tmp");
 	if (!mkdtemp(path))
 		return cmd_failed(cmd, "cannot make a scratch directory %s: %s", path,
 				  strerror(errno));
+	memcpy(scratch, path, sizeof(scratch));
+	cmd_on_signals(stop);
 	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0)
 		return cmd_failed(cmd, "%s: %s", path, strerror(errno));
@@ -304,17 +318,16 @@ static int compare_times(const void *a, const void *b)
 static int run_on_scratch(struct cmd *cmd, struct replay *replay)
 {
 	struct ledger ledger = LEDGER_NULL;
-	char path[PATH_MAX] = "";
 	int status;
 
 	status = cmd_read_config(cmd);
 	if (status == CMD_DONE)
-		status = open_scratch(cmd, &ledger, path, sizeof(path));
+		status = open_scratch(cmd, &ledger);
 	if (status == CMD_DONE)
 		status = replay_all(cmd, &ledger, replay);
 	ledger_done(&ledger);
-	if (path[0])
-		remove_below(AT_FDCWD, path);
+	if (scratch[0])
+		remove_scratch();
 	return status;
 }
 

@@ -150,4 +150,31 @@ cf replay --import "$base/core" >"$base/out" 2>"$base/err"
 matches '... also in words' "$(cat "$base/out")" ': counted, but not stored: Permission denied'
 chmod 0700 "$state/cores"
 is '... and there is none' "$(cf list --json | jq length)" 1
+
+# ---- told to stop ----
+
+mkdir "$base/tmp"
+mkfifo "$base/unread"
+many=()
+for ((i = 0; i < 200; i++)); do many+=("$base/core"); done
+# It does not come to its end: nobody reads what it has to say.
+stopped() {
+	local signal=$1 pid scratch
+	exec 9<>"$base/unread"
+	TMPDIR=$base/tmp "$COREFOLD" replay --why -C "$conf" "${many[@]}" >"$base/unread" 2>/dev/null 9>&- &
+	pid=$!
+	until scratch=$(compgen -G "$base/tmp/corefold-replay.*/throttle"); do
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.02
+	done
+	kill "-$signal" "$pid"
+	wait "$pid"
+	is "$signal ends a replay" $? $((128 + $(kill -l "$signal")))
+	exec 9<&-
+	matches '... that was under way' "$scratch" 'corefold-replay'
+	is '... and no scratch state stays' "$(ls -A "$base/tmp")" ''
+}
+for signal in TERM HUP; do stopped "$signal"; done
+TMPDIR=$base/tmp "$COREFOLD" replay --why -C "$conf" "${many[@]}" 2>/dev/null | head -1 >/dev/null
+is 'a reader that goes leaves none either' "$(ls -A "$base/tmp")" ''
 finish
