@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "io/process.h"
 #include "reported.h"
+
+static int flush(FILE *out)
+{
+	if (fflush(out) == 0)
+		return CMD_DONE;
+	(void)fprintf(stderr, "corefold: cannot write to standard output: %s\n", strerror(errno));
+	return CMD_FAILED;
+}
 
 static int print_overview(FILE *out)
 {
@@ -14,7 +24,7 @@ static int print_overview(FILE *out)
 	for (size_t i = 0; cmd_table[i]; i++)
 		(void)fprintf(out, "  %-10s %s\n", cmd_table[i]->name, cmd_table[i]->summary);
 	(void)fprintf(out, "\n'corefold COMMAND --help' tells more; the manual is corefold(8).\n");
-	return fflush(out) == 0 ? CMD_DONE : CMD_FAILED;
+	return flush(out);
 }
 
 static bool goes_by(const struct command *command, const char *name)
@@ -38,7 +48,7 @@ int main(int argc, char **argv)
 		return print_overview(stdout);
 	if (strcmp(argv[1], "--version") == 0) {
 		(void)printf("corefold " COREFOLD_VERSION "\n");
-		return fflush(stdout) == 0 ? CMD_DONE : CMD_FAILED;
+		return flush(stdout);
 	}
 	for (size_t i = 0; cmd_table[i]; i++) {
 		struct cmd cmd = { .command = cmd_table[i], .argc = argc - 1, .argv = argv + 1 };
@@ -46,6 +56,8 @@ int main(int argc, char **argv)
 
 		if (!goes_by(cmd_table[i], argv[1]))
 			continue;
+		if (cmd.command != &cmd_handle) /* which repairs its own */
+			process_reserve_stdio();
 		(void)snprintf(name, sizeof(name), "corefold %s", argv[1]);
 		argv[1] = name; /* getopt begins its messages with it */
 		return cmd_table[i]->run(&cmd);

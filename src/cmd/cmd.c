@@ -341,8 +341,9 @@ int cmd_flush(const struct cmd *cmd)
 
 int cmd_print_json(const struct cmd *cmd, const json_t *json)
 {
-	if (!json || json_dumpf(json, stdout, cmd->json_short ? JSON_COMPACT : JSON_INDENT(1)) < 0)
-		return cmd_failed(cmd, "cannot write JSON to standard output");
+	if (!json)
+		return cmd_failed(cmd, "out of memory");
+	(void)json_dumpf(json, stdout, cmd->json_short ? JSON_COMPACT : JSON_INDENT(1));
 	(void)putchar('\n');
 	return cmd_flush(cmd);
 }

@@ -102,11 +102,14 @@ static int gather(struct cmd *cmd, struct ledger *ledger, struct summary *summar
 static int write_json(const struct cmd *cmd, const struct summary *summary, FILE *out)
 {
 	json_t *json = summary_json(summary);
-	int r = json ? json_dumpf(json, out, cmd->json_short ? JSON_COMPACT : JSON_INDENT(1)) : -1;
 
+	if (!json)
+		return -ENOMEM;
+	/* What cannot be written, the stream remembers. */
+	(void)json_dumpf(json, out, cmd->json_short ? JSON_COMPACT : JSON_INDENT(1));
 	(void)fputc('\n', out);
 	json_decref(json);
-	return r < 0 ? -ENOMEM : 0;
+	return 0;
 }
 
 static int write_out(struct cmd *cmd, const struct summary *summary, enum format format,
@@ -115,8 +118,9 @@ static int write_out(struct cmd *cmd, const struct summary *summary, enum format
 	_cleanup_fclose_ FILE *out = fdopen(output->fd, "w");
 	int r = 0;
 
-	if (!out)
-		return cmd_failed(cmd, "out of memory");
+	if (!out) /* EINVAL: what stands for an output that was closed cannot be written */
+		return cmd_failed(cmd, "cannot write the summary: %s",
+				  strerror(errno == EINVAL ? EBADF : errno));
 	switch (format) {
 	case FORMAT_TEXT:
 		summary_text(summary, out);

@@ -13,6 +13,12 @@
 bool process_repair_stdio(void);
 
 /*
+ * For programs that people start: what was closed stays of no use, and fails as a closed
+ * descriptor does, but no file that is opened later takes its number.
+ */
+void process_reserve_stdio(void);
+
+/*
  * Moves the dump from fd 0 to a descriptor that no child inherits (a child holding it
  * would hold the victim), with /dev/null in its place. -errno.
  */

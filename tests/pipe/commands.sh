@@ -168,6 +168,12 @@ holds '... which has it' test -s "$base/summary"
 try 1 1 'summary into nowhere' summary -C "$conf" --output "$base/none/summary"
 is 'a full disk is said' "$(cf summary >/dev/full 2>&1; echo $?)" 1
 is 'also by list' "$(cf list --json 2>&1 >/dev/full | wc -l)" 1
+for words in summary 'summary --json' list 'list --json' 'status --json' 'list --help' --help --version; do
+	read -ra run <<<"$words"
+	[[ $words == --* ]] && run=("$COREFOLD" "${run[@]}") || run=(cf "${run[@]}")
+	matches "$words >/dev/full says why" "$("${run[@]}" 2>&1 >/dev/full)" ': No space left on device$'
+	matches "$words >&- says why" "$("${run[@]}" 2>&1 >&-)" ': Bad file descriptor$'
+done
 
 # Pending weight becomes a record when nobody comes to fetch it.
 write_config '[Throttle]' 'PendingMax=1ms'
