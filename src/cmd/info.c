@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/choose.h"
+#include "core/frames.h"
 #include "core/record.h"
 #include "io/store.h"
 #include "policy/units.h"
@@ -126,13 +127,14 @@ static void print_capture(const json_t *json, const struct record *record)
 		     record->complete ? "" : text_of(json, "incomplete_reason"));
 }
 
-/* "#3  main+0x43 (victim)", or module+offset where no name is known. */
-static void print_frame(size_t index, const json_t *frame)
+/* "main+0x43 (victim)", or module+offset where no name is known. */
+static void print_frame(const json_t *frame)
 {
 	const char *module = text_of(frame, "module"), *symbol = text_of(frame, "symbol");
 
-	(void)printf("%14s  #%-3zu ", "", index);
-	if (symbol[0])
+	if (frames_is_signal(frame))
+		(void)printf("signal handler called");
+	else if (symbol[0])
 		(void)printf("%s+%s (%s)", symbol, text_of(frame, "symbol_offset"),
 			     module[0] ? module : "?");
 	else if (module[0])
@@ -141,21 +143,35 @@ static void print_frame(size_t index, const json_t *frame)
 		(void)printf("%s", text_of(frame, "pc"));
 	if (strcmp(text_of(frame, "how"), "scan") == 0)
 		(void)printf(" (a guess)");
+}
+
+static void print_line(const struct frames_line *line)
+{
+	char number[FRAMES_NUMBER];
+
+	if (!line->frame) {
+		(void)printf("%14s  (%" PRIu64 " frames left out)\n", "", line->count);
+		return;
+	}
+	(void)printf("%14s  %s", "", frames_number(line, number));
+	print_frame(line->frame);
+	if (line->count > 1)
+		(void)printf(", %" PRIu64 " times", line->count);
 	(void)printf("\n");
 }
 
 static void print_thread(const json_t *thread, bool crashed)
 {
-	const json_t *frames = json_object_get(thread, "frames"), *frame;
-	size_t i;
+	struct frames frames = { .thread = thread };
+	struct frames_line line;
 
-	if (json_array_size(frames) == 0)
+	if (json_array_size(json_object_get(thread, "frames")) == 0)
 		return;
 	(void)printf("%14s: %" JSON_INTEGER_FORMAT "%s\n", "Thread",
 		     json_integer_value(json_object_get(thread, "tid")),
 		     crashed ? " (crashed)" : "");
-	json_array_foreach(frames, i, frame)
-		print_frame(i, frame);
+	while (frames_next(&frames, &line))
+		print_line(&line);
 }
 
 static void print_threads(const json_t *json, bool all)

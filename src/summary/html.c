@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/frames.h"
 #include "io/store.h"
 #include "policy/units.h"
 #include "summary/summary.h"
@@ -17,7 +18,7 @@
 #define KINDS_MAX 50
 #define PROCESSES_MAX 50
 #define THREADS_MAX 4
-#define FRAMES_MAX 40
+#define LINES_MAX 40 /* of a thread */
 
 static const char style[] =
 	":root{color-scheme:light dark;--bg:#fff;--fg:#1a1c1f;--dim:#5a6169;--line:#d5d9de;"
@@ -128,12 +129,11 @@ static const char *text_of(const json_t *json, const char *key)
 	return json_string_value(json_object_get(json, key)) ?: "";
 }
 
-static void print_frame(const json_t *frame, size_t number, FILE *out)
+static void print_place(const json_t *frame, FILE *out)
 {
 	const char *symbol = text_of(frame, "symbol"), *module = text_of(frame, "module");
 	const json_t *offset = json_object_get(frame, "offset");
 
-	(void)fprintf(out, "#%-2zu ", number);
 	svg_escape(out, *symbol ? symbol : text_of(frame, "pc"));
 	if (*module) {
 		(void)fputs("  ", out);
@@ -145,28 +145,55 @@ static void print_frame(const json_t *frame, size_t number, FILE *out)
 	} else if (json_is_integer(offset)) {
 		(void)fprintf(out, "+0x%" PRIx64, (uint64_t)json_integer_value(offset));
 	}
+}
+
+static void print_line(const struct frames_line *line, FILE *out)
+{
+	char number[FRAMES_NUMBER];
+
+	if (!line->frame) {
+		(void)fprintf(out, "(%" PRIu64 " frames left out)\n", line->count);
+		return;
+	}
+	(void)fputs(frames_number(line, number), out);
+	if (frames_is_signal(line->frame))
+		(void)fputs("signal handler called", out);
+	else
+		print_place(line->frame, out);
+	if (line->count > 1)
+		(void)fprintf(out, ", %" PRIu64 " times", line->count);
 	(void)fputc('\n', out);
+}
+
+static void print_thread(const json_t *thread, bool crashed, FILE *out)
+{
+	struct frames frames = { .thread = thread };
+	struct frames_line line;
+	unsigned int lines = 0;
+	uint64_t more = 0;
+
+	(void)fprintf(out, "<pre>thread %" JSON_INTEGER_FORMAT "%s\n",
+		      json_integer_value(json_object_get(thread, "tid")),
+		      crashed ? " (crashed)" : "");
+	while (frames_next(&frames, &line))
+		if (lines++ < LINES_MAX)
+			print_line(&line, out);
+		else
+			more += line.count;
+	if (more > 0)
+		(void)fprintf(out, "(and %" PRIu64 " more frames)\n", more);
+	(void)fputs("</pre>\n", out);
 }
 
 static void print_threads(const json_t *record, FILE *out)
 {
-	const json_t *threads = json_object_get(record, "threads"), *frame;
+	const json_t *threads = json_object_get(record, "threads");
 	size_t n = json_array_size(threads);
 
 	if (n == 0)
 		(void)fputs("<p class=\"dim\">No backtrace was recorded.</p>\n", out);
-	for (size_t i = 0; i < n && i < THREADS_MAX; i++) {
-		const json_t *thread = json_array_get(threads, i);
-		size_t k;
-
-		(void)fprintf(out, "<pre>thread %" JSON_INTEGER_FORMAT "%s\n",
-			      json_integer_value(json_object_get(thread, "tid")),
-			      i == 0 ? " (crashed)" : "");
-		json_array_foreach(json_object_get(thread, "frames"), k, frame)
-			if (k < FRAMES_MAX)
-				print_frame(frame, k, out);
-		(void)fputs("</pre>\n", out);
-	}
+	for (size_t i = 0; i < n && i < THREADS_MAX; i++)
+		print_thread(json_array_get(threads, i), i == 0, out);
 	if (n > THREADS_MAX)
 		(void)fprintf(out, "<p class=\"dim\">and %zu more threads</p>\n", n - THREADS_MAX);
 }

@@ -17,7 +17,7 @@ echo 0x7f >/proc/self/coredump_filter
 dies() {
 	local name=$1
 	shift
-	gdb -nx -batch -ex 'handle SIG34 nostop' -ex run -ex "generate-core-file $base/$name.core" \
+	gdb -nx -batch -ex 'handle SIG34 SIGUSR1 nostop' -ex run -ex "generate-core-file $base/$name.core" \
 		--args "$@" >"$base/gdb.log" 2>&1
 	[ -s "$base/$name.core" ] || skip 'no process can be traced here'
 	cf replay --import "$base/$name.core" >/dev/null 2>&1
@@ -62,6 +62,19 @@ if readelf -h "$WAYS" | grep -q ELF64; then # 32 bits have no address that canno
 fi
 dies datacall "$WAYS" datacall
 is 'what was called, and its rights' "$(record .points_at)" 'ways (rw-)'
+
+# ---- many frames, and the kernel's ----
+
+dies deep "$WAYS" deep 1000
+is 'frames that repeat are one line' "$(cf info | grep -Ec '#[0-9]+ to #[0-9]+: .*, [0-9]+ times$')" 2
+is 'what is not stored is counted' "$(cf info | sed -n 's/^ *(\([0-9]*\) frames left out)$/\1/p')" \
+	"$(record '.threads[0] | .frames_total - (.frames | length)')"
+is 'and the numbers below it are true' "$(cf info | sed -n 's/^ *#\([0-9]*\) .*/\1/p' | tail -n 1)" \
+	"$(record '.threads[0].frames_total - 1')"
+cf summary --format html >"$base/page" 2>/dev/null
+matches 'the page says it as well' "$(cat "$base/page")" '^\([0-9]+ frames left out\)$'
+dies handler "$WAYS" in-handler
+matches 'a signal handler is called one' "$(cf info)" '#[0-9]+ +signal handler called$'
 
 # ---- which crashes a weight is of ----
 

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "core/frames.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "unit.h"
+
+/* A thread with a frame for each letter; a letter says what it is. */
+static json_t *make_thread(const char *letters, int total, int elided_after, int elided)
+{
+	json_t *thread = json_pack("{s:i, s:[]}", "frames_total", total, "frames");
+	json_t *frames = json_object_get(thread, "frames");
+
+	for (; *letters; letters++) {
+		char symbol[2] = { *letters, '\0' };
+
+		json_array_append_new(frames, json_pack("{s:s, s:s}", "pc", symbol, "symbol",
+							symbol));
+	}
+	if (elided > 0) {
+		json_object_set_new(thread, "elided_after", json_integer(elided_after));
+		json_object_set_new(thread, "elided", json_integer(elided));
+	}
+	return thread;
+}
+
+static const struct {
+	const char *letters;
+	int total, elided_after, elided;
+	const char *lines;
+} cases[] = {
+	{ "", 0, 0, 0, "" },
+	{ "abc", 3, 0, 0, "#0 a|#1 b|#2 c|" },
+	{ "abb", 3, 0, 0, "#0 a|#1 b|#2 b|" },
+	{ "abbbc", 5, 0, 0, "#0 a|#1 to #3: b|#4 c|" },
+	{ "abbbb", 5, 0, 0, "#0 a|#1 to #4: b|" },
+	{ "abbbbc", 1006, 3, 1000, "#0 a|#1 b|#2 b|(1000)|#1003 b|#1004 b|#1005 c|" },
+	{ "abbbbbbc", 1008, 4, 1000, "#0 a|#1 to #3: b|(1000)|#1004 to #1006: b|#1007 c|" },
+	/* fewer were stored than the walk kept */
+	{ "abc", 10, 0, 0, "#0 a|#1 b|#2 c|(7)|" },
+	{ "abc", 1000, 128, 840, "#0 a|#1 b|#2 c|(997)|" },
+	/* what nobody wrote */
+	{ "abc", 1, 1, 5, "#0 a|(5)|#6 b|#7 c|" },
+	{ "abc", -4, -1, 7, "#0 a|#1 b|#2 c|" },
+	{ "abc", 3, 1, -7, "#0 a|#1 b|#2 c|" },
+};
+
+START_TEST(test_lines)
+{
+	json_t *thread = make_thread(cases[_i].letters, cases[_i].total, cases[_i].elided_after,
+				     cases[_i].elided);
+	struct frames frames = { .thread = thread };
+	struct frames_line line;
+	char got[512] = "", number[FRAMES_NUMBER];
+
+	while (frames_next(&frames, &line)) {
+		size_t used = strlen(got);
+
+		if (line.frame && line.count == 1)
+			(void)snprintf(got + used, sizeof(got) - used, "#%" PRIu64 " %s|",
+				       line.first,
+				       json_string_value(json_object_get(line.frame, "pc")));
+		else if (line.frame)
+			(void)snprintf(got + used, sizeof(got) - used, "%s%s|",
+				       frames_number(&line, number),
+				       json_string_value(json_object_get(line.frame, "pc")));
+		else
+			(void)snprintf(got + used, sizeof(got) - used, "(%" PRIu64 ")|",
+				       line.count);
+	}
+	ck_assert_str_eq(got, cases[_i].lines);
+	json_decref(thread);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("frames");
+
+	tcase_add_loop_test(unit_case(suite, "frames"), test_lines, 0, ROWS(cases));
+	return unit_main(suite);
+}
