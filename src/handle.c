@@ -128,6 +128,9 @@ static void log_decision(const struct crash *crash)
 		log_warning("the throttle file was damaged (and is throttle.bad now) or gone: "
 			    "totals rebuilt from counters and records, %s",
 			    ledger_windows_said(ledger));
+	if (ledger->events_left_out > 0)
+		log_warning("events: left out what is no crash, lines: %" PRIu64,
+			    ledger->events_left_out);
 	if (ledger->counters_failed)
 		log_warning("cannot append to counters: %s (the next line catches up)",
 			    ledger->counters_failed);

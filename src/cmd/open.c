@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -104,6 +105,24 @@ int cmd_open_ledger(struct cmd *cmd, struct ledger *ledger)
 	return CMD_DONE;
 }
 
+static void tell_of_damage(struct cmd *cmd, const struct ledger *ledger)
+{
+	if (ledger->rebuilt && ledger->state->older_version > 0)
+		(void)cmd_failed(cmd,
+				 "%s/" STATE_FILE " was of an earlier corefold (and is " STATE_FILE
+				 ".bad now): totals taken over from counters and records, %s",
+				 cmd->config.directory, ledger_windows_said(ledger));
+	else if (ledger->rebuilt)
+		(void)cmd_failed(cmd,
+				 "%s/" STATE_FILE " was damaged (and is " STATE_FILE
+				 ".bad now) or gone: totals rebuilt from counters and records, "
+				 "%s",
+				 cmd->config.directory, ledger_windows_said(ledger));
+	if (ledger->events_left_out > 0)
+		(void)cmd_failed(cmd, "%s/" EVENTS_FILE ": left out what is no crash, lines: %" PRIu64,
+				 cmd->config.directory, ledger->events_left_out);
+}
+
 int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 {
 	struct clock_reading now;
@@ -133,17 +152,7 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 	if (r != 0)
 		return cmd_failed(cmd, "%s/" STATE_FILE ": %s", cmd->config.directory,
 				  strerror(r < 0 ? -r : EIO));
-	if (ledger->rebuilt && ledger->state->older_version > 0)
-		(void)cmd_failed(cmd,
-				 "%s/" STATE_FILE " was of an earlier corefold (and is " STATE_FILE
-				 ".bad now): totals taken over from counters and records, %s",
-				 cmd->config.directory, ledger_windows_said(ledger));
-	else if (ledger->rebuilt)
-		(void)cmd_failed(cmd,
-				 "%s/" STATE_FILE " was damaged (and is " STATE_FILE
-				 ".bad now) or gone: totals rebuilt from counters and records, "
-				 "%s",
-				 cmd->config.directory, ledger_windows_said(ledger));
+	tell_of_damage(cmd, ledger);
 	return CMD_DONE;
 }
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 
 #include "io/cleanup.h"
 #include "io/dir.h"
+#include "io/store.h"
 
 /*
  * The shared lock only keeps the file from being emptied under an append; it is tried for
@@ -63,25 +65,54 @@ int events_append(int dir_fd, const struct event *event)
 	return r;
 }
 
+/* Up to the blank behind it; moves *at behind that. */
+static bool take_number(const char **at, int64_t low, int64_t high, int64_t *ret_number)
+{
+	char *end;
+
+	errno = 0;
+	*ret_number = strtoll(*at, &end, 10);
+	if (errno != 0 || end == *at || *end != ' ' || *ret_number < low || *ret_number > high)
+		return false;
+	*at = end + 1;
+	return true;
+}
+
+static bool take_id(const char **at, char ret_id[static STATE_ID_SIZE])
+{
+	size_t n = strcspn(*at, " ");
+
+	if (n >= STATE_ID_SIZE || (*at)[n] != ' ')
+		return false;
+	(void)snprintf(ret_id, STATE_ID_SIZE, "%.*s", (int)n, *at);
+	*at += n + 1;
+	return store_is_id(ret_id);
+}
+
 static bool parse_line(const char *line, size_t n, struct event *ret_event)
 {
 	struct event event = { 0 };
+	int64_t uid, kept;
 	char copy[256];
-	int at = 0;
+	const char *at = copy;
 
-	if (n >= sizeof(copy))
+	if (n >= sizeof(copy) || memchr(line, '\0', n))
 		return false;
 	memcpy(copy, line, n);
 	copy[n] = '\0';
-	if (sscanf(copy, "%" SCNd64 " %" SCNd64 " %" SCNu32 " %" SCNu32 " %39s%n",
-		   &event.monotonic_ns, &event.wall_ns, &event.uid, &event.kept, event.id,
-		   &at) != 5)
+	if (!take_number(&at, 0, INT64_MAX, &event.monotonic_ns) ||
+	    !take_number(&at, INT64_MIN, INT64_MAX, &event.wall_ns) ||
+	    !take_number(&at, 0, UINT32_MAX, &uid) || !take_number(&at, 0, 1, &kept) ||
+	    !take_id(&at, event.id))
 		return false;
-	/* One blank, the name behind it as it is: it may begin with blanks, or be nothing else. */
-	if (copy[at++] != ' ' || copy[at] == '\0' || strlen(copy + at) >= sizeof(event.process))
+	event.uid = (uint32_t)uid;
+	event.kept = (uint32_t)kept;
+	/* The name as it is behind one blank: it may begin with blanks, or be nothing else. */
+	n = strlen(at);
+	if (n == 0 || n >= sizeof(event.process) || !name_draws(at, n))
 		return false;
 	/* Escaped when written: escaping it again would make another name of it. */
-	(void)snprintf(event.process, sizeof(event.process), "%.*s", NAME_SIZE - 1, copy + at);
+	memcpy(event.process, at, n + 1);
 	*ret_event = event;
 	return true;
 }
@@ -105,12 +136,16 @@ static int split_lines(const char *text, size_t from, size_t n, uint32_t crc,
 
 		crc = (uint32_t)crc32(crc, (const Bytef *)line, (uInt)length + 1);
 		from += length + 1;
-		if (!parse_line(line, length, event))
-			continue; /* nothing that we wrote */
+		if (!parse_line(line, length, event)) { /* torn, or nothing that we wrote */
+			batch.left_out += length > 0;
+			continue;
+		}
 		event->end_bytes = from;
 		event->end_crc = crc;
 		batch.n++;
 	}
+	batch.end_bytes = from;
+	batch.end_crc = crc;
 	*ret_batch = batch;
 	return 0;
 }
@@ -154,6 +189,17 @@ static int read_text(int dir_fd, char **ret_text, size_t *ret_bytes)
 	return 0;
 }
 
+/* No line of ours is as long: it must not bar the way for those behind it. */
+static int leave_out(const char *text, size_t end, uint32_t crc, struct events_batch *ret_batch)
+{
+	*ret_batch = (struct events_batch){
+		.left_out = 1,
+		.end_bytes = end,
+		.end_crc = (uint32_t)crc32(crc, (const Bytef *)text, EVENTS_MAX_BYTES),
+	};
+	return 0;
+}
+
 int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
 		struct events_batch *ret_batch)
 {
@@ -169,9 +215,14 @@ int events_read(int dir_fd, uint64_t consumed_bytes, uint32_t consumed_crc,
 	if (r < 0)
 		return r;
 	from = unconsumed_from(text, n, consumed_bytes, consumed_crc);
-	if (n - from > EVENTS_MAX_BYTES)
+	if (from == 0)
+		consumed_crc = 0;
+	if (n - from > EVENTS_MAX_BYTES) {
 		n = from + EVENTS_MAX_BYTES;
-	return split_lines(text, from, n, from ? consumed_crc : 0, ret_batch);
+		if (!memchr(text + from, '\n', EVENTS_MAX_BYTES))
+			return leave_out(text + from, n, consumed_crc, ret_batch);
+	}
+	return split_lines(text, from, n, consumed_crc, ret_batch);
 }
 
 uint64_t events_kept(int dir_fd, uint32_t uid, const char *process, int64_t since_ns)

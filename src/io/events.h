@@ -33,6 +33,9 @@ struct event {
 struct events_batch {
 	struct event *event; /* freed by the caller */
 	size_t n;
+	size_t left_out; /* lines that are no events */
+	uint64_t end_bytes; /* the consumed prefix once all of it is dealt with ... */
+	uint32_t end_crc; /* ... and its checksum */
 };
 
 int events_append(int dir_fd, const struct event *event);

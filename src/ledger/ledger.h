@@ -63,6 +63,7 @@ struct ledger {
 	bool rebuilt; /* the throttle file was bad and is new: to be logged, once */
 	uint32_t windows; /* then: processes with ... */
 	uint32_t windows_lost; /* ... and without the crash times that they had */
+	uint64_t events_left_out; /* lines of the events file that were none: to be logged, once */
 	const char *counters_failed; /* why the last line could not be appended, or NULL */
 };
 

@@ -52,6 +52,24 @@ static int merge_event(struct ledger *ledger, const struct event *event, bool sy
 }
 
 /*
+ * Lines that are no events are consumed with the event behind them, and at the end of the
+ * file here, or each holder of the lock would find them again.
+ */
+static int consume_rest(struct ledger *ledger, const struct events_batch *batch)
+{
+	struct state_header *header = &ledger->state->header;
+
+	if (batch->left_out == 0)
+		return 0;
+	ledger->events_left_out += batch->left_out;
+	if (header->events_bytes == batch->end_bytes && header->events_crc == batch->end_crc)
+		return 0;
+	header->events_bytes = batch->end_bytes;
+	header->events_crc = batch->end_crc;
+	return state_write(ledger->state, 0, NULL, STATE_INFLIGHT, true);
+}
+
+/*
  * Events are counted one change each, but consumed with the last: a merger that is killed
  * in between would merge some twice. So each change moves the consumed prefix along.
  */
@@ -86,7 +104,8 @@ int ledger_merge_events(struct ledger *ledger)
 			return r;
 		}
 	}
-	if (batch.n > 0)
+	r = consume_rest(ledger, &batch);
+	if (r == 0 && batch.n + batch.left_out > 0)
 		events_trim(ledger->dir_fd, header->events_bytes);
-	return 0;
+	return r;
 }

@@ -16,7 +16,7 @@
 /* What was read, and the prefix that counts as consumed once all of it is counted. */
 struct batch {
 	struct event *event;
-	size_t n;
+	size_t n, left_out;
 	uint64_t bytes;
 	uint32_t crc;
 };
@@ -29,9 +29,10 @@ static struct batch read_batch(int dir_fd, const struct batch *consumed)
 	ck_assert_int_eq(events_read(dir_fd, consumed->bytes, consumed->crc, &read), 0);
 	batch.event = read.event;
 	batch.n = read.n;
-	if (read.n > 0) {
-		batch.bytes = read.event[read.n - 1].end_bytes;
-		batch.crc = read.event[read.n - 1].end_crc;
+	batch.left_out = read.left_out;
+	if (read.n + read.left_out > 0) {
+		batch.bytes = read.end_bytes;
+		batch.crc = read.end_crc;
 	}
 	return batch;
 }
@@ -110,6 +111,19 @@ static const struct {
 	  "1 2 3 0 a 1234567890123456789012345678901234567890123456789012345678901234\n", 0 },
 	{ "an id that is too long", "1 2 3 0 1234567890123456789012345678901234567890 p\n", 0 },
 	{ "no name", "1 2 3 0 a \n", 0 },
+	{ "a time before 1970", "1 -2 3 0 a p\n", 1 },
+	{ "a time since the boot before it", "-1 2 3 0 a p\n", 0 },
+	{ "a time beyond what there is", "99999999999999999999999 -1 0 0 zzz y\n", 0 },
+	{ "... of day", "1 -99999999999999999999999 0 0 zzz y\n", 0 },
+	{ "the last user", "1 2 4294967295 0 a p\n", 1 },
+	{ "a user beyond the last", "1 2 4294967296 0 a p\n", 0 },
+	{ "a negative user", "1 2 -1 0 a p\n", 0 },
+	{ "neither kept nor not", "1 2 3 2 a p\n", 0 },
+	{ "an id that is none", "1 2 3 0 ../a p\n", 0 },
+	{ "no id", "1 2 3 0  p\n", 0 },
+	{ "a name that no one would escape so", "1 2 3 0 a p\033[31m\n", 0 },
+	{ "half a letter", "1 2 3 0 a h\xc3\n", 0 },
+	{ "numbers that are more", "1 2 3 0x a p\n", 0 },
 };
 
 START_TEST(test_file)
@@ -261,6 +275,33 @@ START_TEST(test_large)
 }
 END_TEST
 
+/* What is no event is left out once, also without an end of a line. */
+START_TEST(test_left_out)
+{
+	struct batch consumed = { 0 }, batch;
+	size_t left_out = 0, n = 0, bytes = 3 * EVENTS_MAX_BYTES / 2;
+	char *text = malloc(bytes);
+	int dir_fd = unit_dir();
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, 'x', bytes);
+	unit_write_file(dir_fd, EVENTS_FILE, text, bytes);
+	free(text);
+	append(dir_fd, "p");
+	unit_append_file(dir_fd, EVENTS_FILE, "garbage\n");
+	for (int i = 0; i < 3; i++) {
+		batch = read_batch(dir_fd, &consumed);
+		free(batch.event);
+		left_out += batch.left_out;
+		n += batch.n;
+		consumed = batch;
+	}
+	ck_assert_uint_eq(left_out, 3); /* one line in two parts */
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(batch.left_out, 0);
+}
+END_TEST
+
 START_TEST(test_full)
 {
 	struct event event = event_of("p");
@@ -323,6 +364,7 @@ int main(void)
 	tcase_add_test(event_case, test_trim);
 	tcase_add_test(event_case, test_behind_torn);
 	tcase_add_test(event_case, test_large);
+	tcase_add_test(event_case, test_left_out);
 	tcase_add_test(event_case, test_full);
 	tcase_add_test(event_case, test_unsafe);
 	tcase_add_test(event_case, test_many);

@@ -42,6 +42,29 @@ START_TEST(an_event_without_a_free_entry_waits)
 }
 END_TEST
 
+START_TEST(what_is_no_event_is_named_once)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+
+	unit_write_file(dir_fd, EVENTS_FILE, "99999999999999999999999 -1 0 0 zzz y\n", 37);
+	append_event(dir_fd, "20231114T221320-b0000001", "p");
+	unit_append_file(dir_fd, EVENTS_FILE, "garbage\n");
+	ck_assert_str_eq(sums(&ledger, 1), "1 0 0 1 0");
+	ck_assert_uint_eq(ledger.events_left_out, 2);
+	ledger_done(&ledger);
+	ledger = open_ledger(dir_fd);
+	unit_append_file(dir_fd, EVENTS_FILE, "more garbage\n");
+	ck_assert_str_eq(sums(&ledger, 2), "1 0 0 1 0");
+	ck_assert_uint_eq(ledger.events_left_out, 1);
+	ledger_done(&ledger);
+	ledger = open_ledger(dir_fd);
+	ck_assert_str_eq(sums(&ledger, 3), "1 0 0 1 0");
+	ck_assert_uint_eq(ledger.events_left_out, 0);
+	ledger_done(&ledger);
+}
+END_TEST
+
 /* ---- rebuilding ---- */
 
 static struct ledger_ticket take_evicted(struct ledger *ledger, int64_t seconds)
@@ -204,6 +227,7 @@ int main(void)
 	TCase *novelty = unit_case(suite, "novelty");
 
 	tcase_add_test(events, an_event_without_a_free_entry_waits);
+	tcase_add_test(events, what_is_no_event_is_named_once);
 	tcase_add_test(rebuild, evicted_weight_in_a_record_is_not_pending_again);
 	tcase_add_test(rebuild, evicted_weight_on_its_way_is_settled_after_a_rebuild);
 	tcase_add_test(rebuild, a_keep_whose_end_no_line_tells_counts_once);
