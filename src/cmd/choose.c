@@ -213,10 +213,11 @@ int choice_option(const struct cmd *cmd, struct choice *choice, int letter)
 	return r < 0 ? cmd_bad_value(cmd, letter, r) : CMD_DONE;
 }
 
-void choice_take_words(const struct cmd *cmd, struct choice *choice)
+int choice_take_words(const struct cmd *cmd, struct choice *choice)
 {
 	choice->word = cmd->argv + optind;
 	choice->words = cmd->argc - optind;
+	return cmd_check_window(cmd, choice->since_ns, choice->until_ns);
 }
 
 int choice_resolve(struct cmd *cmd, struct choice *choice, int store_fd)

@@ -47,8 +47,8 @@ enum {
  */
 int choice_option(const struct cmd *cmd, struct choice *choice, int letter);
 
-/* The arguments behind the options choose, too. */
-void choice_take_words(const struct cmd *cmd, struct choice *choice);
+/* The arguments behind the options choose, too. CMD_DONE, or CMD_USAGE for an odd window. */
+int choice_take_words(const struct cmd *cmd, struct choice *choice);
 
 /* Looks up what 'last' means now. CMD_DONE, or CMD_USAGE for a word that is empty. */
 int choice_resolve(struct cmd *cmd, struct choice *choice, int store_fd);

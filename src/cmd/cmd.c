@@ -208,40 +208,68 @@ static int wrong_option(struct cmd *cmd, int what)
 	return cmd_usage_error(cmd, "--%s takes no value", option_of(cmd, optopt)->name);
 }
 
-int cmd_bad_value(const struct cmd *cmd, int letter, int error)
-{
-	static const char *const forms[][2] = {
-		{ "TIME", "a time: '2026-11-21 22:45', '-2h', '@SECONDS', 'today', 'yesterday', "
-			  "'now'" },
-		{ "SPAN", "a span of time: '8min', '200ms', '1h 30min', '14d'" },
-		{ "SIZE", "a size: '500M', '2G'" },
-		{ "N", "a whole number" },
-		{ "NUMBER", "a whole number" },
-		{ "UID", "a user's number" },
-		{ "PID", "a pid" },
-		{ "FORMAT", "one of text, json, prometheus, html" },
-		{ "MODE", "'pretty', 'short' or 'off'" },
-	};
-	const struct cmd_option *option = option_of(cmd, letter);
-	const char *form = NULL;
-	char name[64];
+/* What an option takes, by the name of its argument. */
+static const struct form {
+	const char *argument;
+	const char *form;
+	const char *range; /* NULL: it has none */
+} forms[] = {
+	{ "TIME", "a time: '2026-11-21 22:45', '-2h', '@SECONDS', 'today', 'yesterday', 'now'",
+	  "the years 1678 to 2262" },
+	{ "SPAN", "a span of time: '8min', '200ms', '1h 30min', '14d'", "0 to 292y" },
+	{ "SIZE", "a size: '500M', '2G'", "0 to 16777215T" },
+	{ "N", "a whole number", "0 to 4294967295" },
+	{ "NUMBER", "a whole number", "0 to 4294967295" },
+	{ "UID", "a user's number", "0 to 4294967295" },
+	{ "PID", "a pid", "0 to 2147483647" },
+	{ "FORMAT", "one of text, json, prometheus, html", NULL },
+	{ "MODE", "'pretty', 'short' or 'off'", NULL },
+};
 
+static const struct form *form_of(const struct cmd_option *option)
+{
 	for (size_t i = 0; option && option->argument && i < ARRAY_SIZE(forms); i++) {
 		const char *argument = option->argument + (option->argument[0] == '[');
-		size_t n = strlen(forms[i][0]);
+		size_t n = strlen(forms[i].argument);
 
-		if (strncmp(argument, forms[i][0], n) == 0 && strchr("]", argument[n]))
-			form = forms[i][1];
+		if (strncmp(argument, forms[i].argument, n) == 0 && strchr("]", argument[n]))
+			return &forms[i];
 	}
+	return NULL;
+}
+
+/* -1 is a whole number, but none that an option takes. */
+static bool is_negative(const char *text)
+{
+	return text[0] == '-' && text[1] && strspn(text + 1, "0123456789") == strlen(text + 1);
+}
+
+int cmd_bad_value(const struct cmd *cmd, int letter, int error)
+{
+	const struct cmd_option *option = option_of(cmd, letter);
+	const struct form *form = form_of(option);
+	char name[64];
+
 	(void)typed(cmd, letter, name);
-	if (error == -ERANGE)
+	if (form && form->range && (error == -ERANGE || is_negative(optarg)))
+		/* A range of the option's own stands in its help. */
 		return cmd_usage_error(cmd, "%s: '%s' is out of range (%s)", name, optarg,
-				       option ? option->help : "");
+				       strpbrk(option->help ?: "", "0123456789") ? option->help :
+										  form->range);
 	if (!form)
 		return cmd_usage_error(cmd, "%s: '%s' cannot be used: 'corefold %s --help' shows "
 					    "what it takes",
 				       name, optarg, cmd->command->name);
-	return cmd_usage_error(cmd, "%s: '%s' is not %s", name, optarg, form);
+	return cmd_usage_error(cmd, "%s: '%s' is not %s", name, optarg, form->form);
+}
+
+int cmd_check_window(const struct cmd *cmd, int64_t since_ns, int64_t until_ns)
+{
+	if (since_ns > until_ns)
+		return cmd_usage_error(cmd, "--since is later than --until");
+	if (since_ns / NS_PER_SEC > time(NULL))
+		return cmd_usage_error(cmd, "--since is in the future");
+	return CMD_DONE;
 }
 
 /* ---- reading options ---- */

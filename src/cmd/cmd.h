@@ -82,6 +82,9 @@ int cmd_failed(const struct cmd *cmd, const char *format, ...)
 /* An option's value (optarg) is of no use; `error` as from units_parse_*(). Returns CMD_USAGE. */
 int cmd_bad_value(const struct cmd *cmd, int letter, int error);
 
+/* Can anything be in this window (INT64_MIN, INT64_MAX: open)? CMD_DONE, or CMD_USAGE after saying so. */
+int cmd_check_window(const struct cmd *cmd, int64_t since_ns, int64_t until_ns);
+
 /* Reads the configuration, complaining on stderr. CMD_DONE or CMD_FAILED. */
 int cmd_read_config(struct cmd *cmd);
 

@@ -407,7 +407,9 @@ static int debug_run(struct cmd *cmd)
 	}
 	if (letter < 0)
 		return status;
-	choice_take_words(cmd, &request.choice);
+	status = choice_take_words(cmd, &request.choice);
+	if (status != CMD_DONE)
+		return status;
 	status = look_for_archive(cmd, &request);
 	if (status != CMD_DONE)
 		return status;

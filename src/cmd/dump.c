@@ -238,7 +238,9 @@ static int dump_run(struct cmd *cmd)
 	}
 	if (letter < 0)
 		return status;
-	choice_take_words(cmd, &dump.choice);
+	status = choice_take_words(cmd, &dump.choice);
+	if (status != CMD_DONE)
+		return status;
 	return dump.all ? dump_all(cmd, &dump) : dump_one(cmd, &dump);
 }
 

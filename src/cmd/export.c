@@ -211,7 +211,9 @@ static int export_cmd_run(struct cmd *cmd)
 	}
 	if (letter < 0)
 		return status;
-	choice_take_words(cmd, &choice);
+	status = choice_take_words(cmd, &choice);
+	if (status != CMD_DONE)
+		return status;
 	if (!path && isatty(STDOUT_FILENO))
 		return cmd_usage_error(cmd, "refusing to write an archive to a terminal: use -o FILE, "
 					    "or a pipe");

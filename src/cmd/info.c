@@ -348,7 +348,9 @@ static int info_run(struct cmd *cmd)
 	}
 	if (letter < 0)
 		return status;
-	choice_take_words(cmd, &choice);
+	status = choice_take_words(cmd, &choice);
+	if (status != CMD_DONE)
+		return status;
 	status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
 		status = choice_find(cmd, &choice, ledger.store_fd, id);

@@ -274,7 +274,9 @@ static int list_run(struct cmd *cmd)
 	}
 	if (letter < 0)
 		return status;
-	choice_take_words(cmd, &listing.choice);
+	status = choice_take_words(cmd, &listing.choice);
+	if (status != CMD_DONE)
+		return status;
 	status = cmd_open_ledger(cmd, &ledger);
 	listing.chosen = json_array();
 	listing.seen = json_object();

@@ -197,9 +197,9 @@ static int tell_all(struct cmd *cmd, const struct prune *prune)
 	int status;
 
 	if (!cmd->json) {
-		(void)printf("%s %" PRIu64 " %s, %s\n",
+		(void)printf("%s %" PRIu64 " %s%s, %s\n",
 			     prune->dry_run ? "would remove" : "removed", prune->gone,
-			     prune->cores_only ? "cores" : "records",
+			     prune->cores_only ? "core" : "record", prune->gone == 1 ? "" : "s",
 			     units_format_bytes(prune->freed_bytes, size));
 		return cmd_flush(cmd);
 	}
@@ -280,7 +280,9 @@ static int prune_run(struct cmd *cmd)
 	}
 	if (letter < 0)
 		return status;
-	choice_take_words(cmd, &prune.choice);
+	status = choice_take_words(cmd, &prune.choice);
+	if (status != CMD_DONE)
+		return status;
 	if (prune.cores_only && !has_choice(&prune))
 		return cmd_usage_error(cmd, "--cores-only wants a choice: --older-than, --process, "
 					    "--signature and the like");

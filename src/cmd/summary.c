@@ -176,8 +176,9 @@ static int summary_run(struct cmd *cmd)
 		return status;
 	if (optind < cmd->argc)
 		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
-	if (o.window.since_ns > o.window.until_ns)
-		return cmd_usage_error(cmd, "--since is later than --until");
+	status = cmd_check_window(cmd, o.window.since_ns, o.window.until_ns);
+	if (status != CMD_DONE)
+		return status;
 	if (cmd->json)
 		o.format = FORMAT_JSON;
 	return run_with(cmd, &o);

@@ -393,7 +393,9 @@ static int watch_run(struct cmd *cmd)
 	}
 	if (letter < 0)
 		return status;
-	choice_take_words(cmd, &watch.choice);
+	status = choice_take_words(cmd, &watch.choice);
+	if (status != CMD_DONE)
+		return status;
 	status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE) /* but 'last' is whichever comes */
 		status = choice_resolve(cmd, &watch.choice, ledger.store_fd);

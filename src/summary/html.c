@@ -416,14 +416,15 @@ static void print_hours(const struct summary *summary, FILE *out)
 			      "above.</p>\n",
 			      units_format_span(w->uncovered_s * NS_PER_SEC, uncovered));
 	if (summary->stops_known && w->unclean > 0)
-		(void)fprintf(out, "<p>%" PRIu64 " unclean shutdowns.</p>\n", w->unclean);
+		(void)fprintf(out, "<p>%" PRIu64 " unclean shutdown%s.</p>\n", w->unclean,
+			      summary_plural(w->unclean));
 }
 
 static void print_skipped(const struct summary *summary, FILE *out)
 {
 	if (summary->unreadable)
-		(void)fprintf(out, "<p>%" PRIu64 " records could not be read.</p>\n",
-			      summary->unreadable);
+		(void)fprintf(out, "<p>%" PRIu64 " record%s could not be read.</p>\n",
+			      summary->unreadable, summary_plural(summary->unreadable));
 	if (summary->skipped_lines == 0)
 		return;
 	(void)fputs("<h2>Left out of the history</h2>\n<ul>\n", out);
@@ -432,8 +433,9 @@ static void print_skipped(const struct summary *summary, FILE *out)
 			      summary->skipped[i].why);
 	(void)fputs("</ul>\n", out);
 	if (summary->skipped_lines > SUMMARY_SKIPPED_MAX)
-		(void)fprintf(out, "<p>and %" PRIu64 " more lines</p>\n",
-			      summary->skipped_lines - SUMMARY_SKIPPED_MAX);
+		(void)fprintf(out, "<p>and %" PRIu64 " more line%s</p>\n",
+			      summary->skipped_lines - SUMMARY_SKIPPED_MAX,
+			      summary_plural(summary->skipped_lines - SUMMARY_SKIPPED_MAX));
 }
 
 void summary_html(const struct summary *summary, int store_fd, FILE *out)

@@ -155,6 +155,12 @@ static inline uint64_t summary_less(uint64_t to, uint64_t from)
 int64_t summary_covered_ns(const struct summary *summary);
 double summary_percent(uint64_t part, uint64_t whole); /* of nothing: -1 */
 
+/* Behind a noun. */
+static inline const char *summary_plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* "2026-11-21 10:04" in local time. */
 #define SUMMARY_TIME_SIZE 32
 const char *summary_format_time(int64_t ns, char out[static SUMMARY_TIME_SIZE]);

@@ -134,9 +134,13 @@ static void print_ledger(const struct summary *summary, FILE *out)
 
 	(void)fprintf(out,
 		      "Crashes: %" PRIu64 ", of them %" PRIu64 " folded;%s%" PRIu64
-		      " records were kept, for %" PRIu64 " crashes.\n",
+		      " record%s kept, for %" PRIu64 " crash%s.\n",
 		      w->crashes, w->folded, w->crashes > 999999 ? "\n  " : " ", w->kept,
-		      w->kept_weight);
+		      w->kept == 1 ? " was" : "s were", w->kept_weight,
+		      w->kept_weight == 1 ? "" : "es");
+	if (w->kept_weight > w->crashes)
+		(void)fputs("Records kept now stand for crashes from before this time, too.\n",
+			    out);
 	if (t->pending || t->in_flight || t->evicted)
 		(void)fprintf(out,
 			      "Now %" PRIu64 " wait for a record (pending), %" PRIu64
@@ -261,16 +265,17 @@ static void print_title(const struct summary *summary, FILE *out)
 static void print_skipped(const struct summary *summary, FILE *out)
 {
 	if (summary->unreadable)
-		(void)fprintf(out, "\n%" PRIu64 " records could not be read and are left out.\n",
-			      summary->unreadable);
+		(void)fprintf(out, "\n%" PRIu64 " record%s could not be read: left out.\n",
+			      summary->unreadable, summary_plural(summary->unreadable));
 	if (summary->skipped_lines)
 		(void)fputs("\nLeft out of the history:\n", out);
 	for (size_t i = 0; i < summary->skipped_lines && i < SUMMARY_SKIPPED_MAX; i++)
 		(void)fprintf(out, "  counters:%u: %.60s\n", summary->skipped[i].line,
 			      summary->skipped[i].why);
 	if (summary->skipped_lines > SUMMARY_SKIPPED_MAX)
-		(void)fprintf(out, "  and %" PRIu64 " more lines\n",
-			      summary->skipped_lines - SUMMARY_SKIPPED_MAX);
+		(void)fprintf(out, "  and %" PRIu64 " more line%s\n",
+			      summary->skipped_lines - SUMMARY_SKIPPED_MAX,
+			      summary_plural(summary->skipped_lines - SUMMARY_SKIPPED_MAX));
 }
 
 void summary_text(const struct summary *summary, FILE *out)

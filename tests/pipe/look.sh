@@ -123,7 +123,7 @@ try 0 1 'list goes on without it' list -C "$conf" --json
 matches '... and names it' "$err" "$first cannot be read.*prune --unreadable"
 is '... the others are there' "$(jq length <"$base/out")" 4
 try 0 0 'summary, too' summary -C "$conf"
-matches '... and counts it' "$out" '1 records? could not be read'
+matches '... and counts it' "$out" '1 record could not be read'
 try 1 1 'info of it fails' info -C "$conf" "$first"
 try 0 0 'prune --unreadable' prune -C "$conf" --unreadable
 matches '... removes it' "$out" "removed $first"
@@ -170,7 +170,7 @@ is 'until' "$(gone -U "@$((day + 2500))")" 'beta alpha'
 is 'nothing beyond the limits' "$(gone)" ''
 is 'a dry run removes nothing' "$(cf list --json | jq length)" 4
 is 'what it says is freed' "$(cf prune -n --json gamma | jq .freed_bytes)" "$(jq '.[-1]' <<<"$sizes")"
-is 'the cores only' "$(cf prune --cores-only gamma | tail -1 | cut -d, -f1)" 'removed 1 cores'
+is 'the cores only' "$(cf prune --cores-only gamma | tail -1 | cut -d, -f1)" 'removed 1 core'
 is '... leaves the record' "$(cf list --json gamma | jq -r '.[0].capture')" none
 is '... and there is nothing more to remove' "$(cf prune --cores-only gamma | tail -1 | cut -d, -f1)" 'removed 0 cores'
 is 'a line for each, and one for all' "$(cf prune alpha beta | wc -l)" 3

@@ -52,6 +52,15 @@ rows() {
 		2|-n: 'all' is not a whole number|watch -n all
 		2|--format: 'xml' is not one of text, json|summary --format=xml
 		2|--since is later than --until|summary --since now --until yesterday
+		2|--since is later than --until|list --since now --until yesterday
+		2|--since is later than --until|prune --since now --until yesterday
+		2|--since is later than --until|dump --since now --until yesterday
+		2|--since is in the future|summary --since 2099-01-01
+		2|--since is in the future|list --since 2099-01-01
+		2|--since is in the future|info -S 2099-01-01
+		2|-n: '-1' is out of range.*1 or more|list -n -1
+		2|-p: '-1' is out of range.*0 to 2147483647|report -p -1 app
+		2|--older-than: '1000y' is out of range .0 to 292y|prune --older-than 1000y
 		2|takes no arguments: 'x'|summary x
 		2|takes no arguments: 'x'|status x
 		2|takes no arguments: 'x'|tick x
@@ -63,7 +72,7 @@ rows() {
 		2|--older-than: 'old' is not a span of time|prune --older-than=old
 		2|--larger-than: 'big' is not a size|prune --larger-than big
 		2|--larger-than: '0' is out of range.*1 or more|prune --larger-than 0
-		2|--down-to: '-1' is not a size|prune --down-to=-1
+		2|--down-to: '-1' is out of range .0 to|prune --down-to=-1
 		2|--cores-only wants a choice|prune --cores-only
 		2|--process: '' cannot be used|prune --process=
 		2|--signature: '' cannot be used|prune --signature=

@@ -377,6 +377,39 @@ START_TEST(test_foreign)
 }
 END_TEST
 
+/* ---- in words ---- */
+
+static const struct {
+	const char *claim;
+	struct summary_tally tally;
+	const char *has;
+	const char *lacks;
+} words[] = {
+	{ "one of each", { .crashes = 1, .kept = 1, .kept_weight = 1 },
+	  "1 record was kept, for 1 crash.\n", "stand for" },
+	{ "many", { .crashes = 5, .kept = 2, .kept_weight = 4 },
+	  "2 records were kept, for 4 crashes.\n", "stand for" },
+	{ "kept, but counted before", { .crashes = 1, .kept = 4, .kept_weight = 4 },
+	  "4 records were kept, for 4 crashes.\n"
+	  "Records kept now stand for crashes from before this time, too.\n", "1 crashes" },
+};
+
+START_TEST(test_words)
+{
+	struct summary summary = SUMMARY_NULL;
+	char *text = NULL;
+	size_t n;
+	FILE *out = open_memstream(&text, &n);
+
+	summary.window_tally = words[_i].tally;
+	summary_text(&summary, out);
+	(void)fclose(out);
+	ck_assert_msg(strstr(text, words[_i].has) && !strstr(text, words[_i].lacks), "%s: %s",
+		      words[_i].claim, text);
+	free(text);
+}
+END_TEST
+
 int main(void)
 {
 	const char *given = getenv("COREFOLD_TEST_SEED");
@@ -393,6 +426,7 @@ int main(void)
 	tcase_add_test(tcase, test_rate_of_hours);
 	tcase_add_loop_test(tcase, test_any_history, 0, 40);
 	tcase_add_loop_test(tcase, test_foreign, 0, (int)(sizeof(foreign) / sizeof(*foreign)));
+	tcase_add_loop_test(tcase, test_words, 0, (int)(sizeof(words) / sizeof(*words)));
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

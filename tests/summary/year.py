@@ -200,7 +200,7 @@ def check_text(tool, end):
     text = tool("--format", "text")
     wide = [line for line in text.splitlines() if len(line) > 80]
     same("text: lines over 80 columns", wide, [])
-    numbers = re.search(r"Crashes: (\d+), of them (\d+) folded; (\d+) records .* for (\d+)", text)
+    numbers = re.search(r"Crashes: (\d+), of them (\d+) folded;\s(\d+) records? .* for (\d+)", text)
     same("text", [int(n) for n in numbers.groups()],
          [end.crashes, end.folded, end.kept, end.kept_weight])
     same("text operational", int(re.search(r"(\d+) +operational", text)[1]), end.operational)
