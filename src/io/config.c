@@ -200,8 +200,8 @@ static void complain(struct reading *reading, const char *what, const char *name
 	char where[PATH_MAX + 16], text[512];
 
 	(void)snprintf(where, sizeof(where), "%s:%u", reading->path, reading->line);
-	(void)snprintf(text, sizeof(text), "%s %.100s%s%.100s", what, name, *value ? "=" : "",
-		       value);
+	(void)snprintf(text, sizeof(text), "%s%s%.100s%s%.100s", what, *name ? " " : "", name,
+		       *value ? "=" : "", value);
 	if (reading->complain)
 		reading->complain(reading->userdata, where, text);
 }

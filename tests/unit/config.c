@@ -196,7 +196,7 @@ static const struct {
 	  "corefold.conf:2 unknown key CrashLoopLimit", 8 },
 	{ "an unknown section", "[Trottle]\nCrashLoopLimit=5\n",
 	  "corefold.conf:2 unknown section Trottle", 8 },
-	{ "no section", "CrashLoopLimit=5\n", "corefold.conf:1 unknown section ", 8 },
+	{ "no section", "CrashLoopLimit=5\n", "corefold.conf:1 unknown section", 8 },
 	{ "too small", "[Throttle]\nCrashLoopLimit=0\n",
 	  "corefold.conf:2 value out of range: CrashLoopLimit=0 (1 to 63)", 8 },
 	{ "too large", "[Throttle]\nCrashLoopLimit=64\n",
@@ -204,37 +204,25 @@ static const struct {
 	{ "no value", "[Throttle]\nCrashLoopLimit=\n",
 	  "corefold.conf:2 no value: CrashLoopLimit= (a whole number)", 8 },
 	{ "neither key nor section", "[Throttle]\nhello\nCrashLoopLimit=5\n",
-	  "corefold.conf:2 not a section, key or comment  ", 5 },
+	  "corefold.conf:2 not a section, key or comment", 5 },
 	{ "a section that does not end", "[Throttle\nCrashLoopLimit=5\n",
-	  "corefold.conf:1 not a section, key or comment ; "
-	  "corefold.conf:2 unknown section ", 8 },
+	  "corefold.conf:1 not a section, key or comment; "
+	  "corefold.conf:2 unknown section", 8 },
 	{ "every bad line is named", "[Throttle]\nA=1\nB=2\n[C]\nD=3\nCrashLoopLimit=x\n",
 	  "corefold.conf:2 unknown key A; corefold.conf:3 unknown key B; "
 	  "corefold.conf:5 unknown section C; corefold.conf:6 unknown section C", 8 },
 	{ "a line that is too long", "[Throttle]\nX=" TENS(TENS("xyz")) "\nCrashLoopLimit=5\n",
-	  "corefold.conf:2 line too long for a key and its value ", 5 },
+	  "corefold.conf:2 line too long for a key and its value", 5 },
 	{ "a directory that is not absolute", "[Store]\nDirectory=var\n",
 	  "corefold.conf:2 bad value: Directory=var (an absolute path)", 8 },
 	{ "control bytes", "[Throttle]\n\x01\x02=\x03\n", "corefold.conf:2 unknown key \x01\x02", 8 },
 };
 
-/* Blanks at the end of a complaint say nothing. */
-static const char *trimmed(const char *text, char out[static 1024])
-{
-	size_t n = (size_t)snprintf(out, 1024, "%s", text);
-
-	while (n > 0 && out[n - 1] == ' ')
-		out[--n] = '\0';
-	return out;
-}
-
 START_TEST(test_form)
 {
 	struct config config = read_text(forms[_i].text);
-	char got[1024], wanted[1024];
 
-	claim_str_eq(forms[_i].claim, trimmed(complaints.bytes, got),
-		     trimmed(forms[_i].complaints, wanted));
+	claim_str_eq(forms[_i].claim, complaints.bytes, forms[_i].complaints);
 	claim_int_eq(forms[_i].claim, config.throttle.limit, forms[_i].limit);
 }
 END_TEST
