@@ -16,6 +16,12 @@ static='' rust=''
 ! command -v rustc >/dev/null ||
 	! rustc -C panic=abort -C strip=symbols -O "$here/../unwind/victim.rs" -o "$built/rust" 2>/dev/null ||
 	rust=yes
+nobuild='' go=''
+! command -v cc >/dev/null || ! cc -O2 -Wl,--build-id=none "$here/victims/asserts.c" -o "$built/nobuild" 2>/dev/null ||
+	nobuild=yes
+[ "${COREFOLD_TEST_ALL:-no}" != yes ] || ! command -v go >/dev/null ||
+	! (cd "$built" && GOCACHE="$built/cache" go build -o gocrash "$here/../unwind/victim.go") ||
+	go=yes
 kernel_setup
 undo_by "rm -rf $built"
 enable
@@ -44,6 +50,20 @@ done
 
 # ---- two bugs, and nothing to tell the C library by ----
 
+# one NAME COMMAND...: one key, also when the program has had its full captures.
+one() {
+	local name=$1
+	shift
+	new_state '[Throttle]' CrashLoopLimit=63
+	for _ in 1 2 3 4; do
+		crash "$@"
+		settle
+	done
+	is "$name: captured in full and by threads, one key" "$(keys | wc -l)" 1
+	is "$name: ... captured in full or not" "$(jq -r .capture "$state"/cores/*.json | sort -u | xargs)" 'full threads'
+	is "$name: ... which can be relied on" "$(jq -r .signatures.confidence "$state"/cores/*.json | sort -u)" high
+}
+
 # two NAME PROGRAM FIRST SECOND: two keys, and each has one.
 two() {
 	local name=$1 program=$2 first=$3 second=$4 i
@@ -60,6 +80,19 @@ two() {
 }
 [ -z "$static" ] || two 'a stripped static program' "$built/static" request reply
 [ -z "$rust" ] || two 'a stripped program of Rust' "$built/rust" panic unwrap
+
+# ---- no build-id ----
+
+[ -z "$nobuild" ] || one 'without build-id' "$built/nobuild" request
+if [ -n "$go" ]; then
+	export GOTRACEBACK=crash
+	one Go "$built/gocrash" nil
+	new_state
+	for how in nil map index panic; do crash "$built/gocrash" $how; done
+	settle
+	is 'Go: four bugs have four keys' "$(keys | wc -l)" 4
+fi
+
 # ---- a core that the kernel saved ----
 
 libraries=$(dirname "$(ldd "$base/victim-threads" | sed -n 's/.*libc\.so\.6 => \(.*\) (.*/\1/p')")
