@@ -10,13 +10,14 @@ need gdb
 sources=$(realpath "$(dirname "$0")/../unwind")
 built=$(mktemp -d /var/tmp/cfl.XXXXXX) || die 'cannot make a directory in /var/tmp'
 
-# Built before the machine's lock is taken.
+# Built before the machine's lock is taken, and before there is a place for verdicts.
+unbuilt=()
 build() {
 	local name=$1
 	shift
 	command -v "$1" >/dev/null || { echo "# no $1 here"; return 1; }
 	(cd "$built" && GOFLAGS=-mod=mod GOCACHE="$built/cache" "$@" -o "$name") >/dev/null 2>&1 ||
-		{ failed "$name is built"; return 1; }
+		{ unbuilt+=("$name"); return 1; }
 }
 build cxx g++ -g -O1 -pthread "$sources/victim.cc" && cxx=yes
 build rust rustc -g -C panic=abort -O "$sources/victim.rs" && rust=yes
@@ -29,6 +30,7 @@ node=$(command -v node)
 
 kernel_setup
 undo_by "rm -rf $built"
+for name in "${unbuilt[@]}"; do failed "$name is built"; done
 cp "${TWICE:?the program that captures twice}" "$base/twice"
 
 # same NAME EXECUTABLE FRAME COMMAND...: of the crash of that command, with that in a frame.
