@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/cmd.h"
+#include "cmd/table.h"
 #include "io/process.h"
 #include "reported.h"
 
@@ -21,8 +22,10 @@ static int print_overview(FILE *out)
 	(void)fprintf(out, "Usage: corefold COMMAND [OPTION...] [ARGUMENT...]\n"
 			   "Keeps the first crash of every kind, counts every crash, folds "
 			   "crash loops.\n\n");
-	for (size_t i = 0; cmd_table[i]; i++)
-		(void)fprintf(out, "  %-10s %s\n", cmd_table[i]->name, cmd_table[i]->summary);
+	for (size_t i = 0; cmd_table[i]; i++) {
+		(void)fprintf(out, "  %-10s ", cmd_table[i]->name);
+		screen_wrap(cmd_table[i]->summary, 13, 13, CMD_HELP_WIDTH, out);
+	}
 	(void)fprintf(out, "\n'corefold COMMAND --help' tells more; the manual is corefold(8).\n");
 	return flush(out);
 }

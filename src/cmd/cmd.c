@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cmd/table.h"
 #include "io/cleanup.h"
 #include "policy/units.h"
 
@@ -107,7 +108,8 @@ static void print_option(const struct cmd_option *option)
 	if (option->argument)
 		(void)snprintf(left + used, sizeof(left) - used, "%s%s",
 			       option->name ? "=" : "", option->argument);
-	(void)printf("%-27s %s\n", left, option->help);
+	used = (size_t)printf("%-27s ", left);
+	screen_wrap(option->help, (unsigned int)used, 28, CMD_HELP_WIDTH, stdout);
 }
 
 static void print_help(const struct command *command)

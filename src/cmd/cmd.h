@@ -21,6 +21,8 @@ enum {
 	CMD_USAGE = 2,
 };
 
+#define CMD_HELP_WIDTH 80
+
 struct cmd_option {
 	int letter; /* of the short form; above 255: long form only */
 	const char *name; /* of the long form; NULL: short form only */

@@ -446,8 +446,8 @@ const struct command cmd_doctor = {
 	.description = "One line for each check: ok, warn, FAIL, or - for what could not be looked at,\n"
 		       "with the command that mends it. Fails when a check fails. As root it sees all.\n"
 		       "The crash counts as one of '" LEDGER_DRILL
-		       "'; it spoils no crash-free hour, and its\n"
-		       "record is removed again.",
+		       "'; it spoils no crash-free hour, and\n"
+		       "its record is removed again.",
 	.options = options,
 	.has_json = true,
 	.run = doctor_run,

@@ -3,9 +3,11 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/choose.h"
+#include "cmd/table.h"
 #include "core/frames.h"
 #include "core/record.h"
 #include "io/store.h"
@@ -40,17 +42,30 @@ static void print_text(const char *label, const json_t *json, const char *key)
 		(void)printf("%14s: %s\n", label, text_of(json, key));
 }
 
+/* In one line for programs; a terminal's lines are not longer than it. */
 static void print_argv(const json_t *json)
 {
 	const json_t *argv = json_object_get(json, "argv"), *word;
-	size_t i;
+	struct screen screen = screen_of(stdout);
+	char *line = NULL;
+	size_t i, bytes;
+	FILE *out;
 
 	if (json_array_size(argv) == 0)
 		return;
-	(void)printf("%14s:", "Command line");
+	out = open_memstream(&line, &bytes);
+	if (!out)
+		return;
 	json_array_foreach(argv, i, word)
-		(void)printf(" %s", json_string_value(word) ?: "");
-	(void)printf("\n");
+		(void)fprintf(out, "%s%s", i > 0 ? " " : "", json_string_value(word) ?: "");
+	if (fclose(out) == 0) {
+		(void)printf("%14s: ", "Command line");
+		if (screen.width)
+			screen_wrap(line, 16, 16, screen.width, stdout);
+		else
+			(void)printf("%s\n", line);
+	}
+	free(line);
 }
 
 static void print_weight(const struct record *record)

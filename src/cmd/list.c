@@ -298,9 +298,9 @@ const struct command cmd_list = {
 	.summary = "list the crashes that were kept, oldest first",
 	.description =
 		"MATCH is an id or its beginning, a pid, a process or the path of an executable.\n"
-		"A '!' behind CAPTURE marks a core that is not complete, or that could not be taken;\n"
-		"info says why. A '?' behind SIGNATURE: few frames could be resolved, it may be\n"
-		"shared by several bugs.",
+		"A '!' behind CAPTURE marks a core that is not complete, or that could not be\n"
+		"taken; info says why. A '?' behind SIGNATURE: few frames could be resolved, it\n"
+		"may be shared by several bugs.",
 	.options = options,
 	.has_json = true,
 	.has_times = true,

@@ -129,24 +129,30 @@ static int add_totals(struct table *table, const struct totals *t)
 					"", "all processes" });
 }
 
-static void print_totals(const struct ledger *ledger)
+static void print_totals(const struct ledger *ledger, unsigned int width)
 {
 	const struct totals *t = &ledger->state->header.totals;
 	const struct hours *hours = &ledger->state->header.hours;
-	char uncovered[UNITS_SIZE];
+	char uncovered[UNITS_SIZE], line[256];
 
-	if (t->evicted)
-		(void)printf("%" PRIu64 " folded crashes of evicted processes wait for the next "
-			     "tick\n",
-			     t->evicted);
-	if (t->unseen)
-		(void)printf("at least %" PRIu64 " more crashes never reached corefold (kernel "
-			     "log)\n",
-			     t->unseen);
-	(void)printf("%" PRIu64 " operational hours, %" PRIu64
-		     " crash-free (rolling), %" PRIu64 " crash-free (slots), %s uncovered\n",
-		     hours->operational, hours->crashfree, hours->crashfree_slots,
-		     units_format_span(ledger->state->header.clock.uncovered_ns, uncovered));
+	if (t->evicted) {
+		(void)snprintf(line, sizeof(line), "%" PRIu64 " folded crash%s of evicted "
+			       "processes wait%s for the next tick",
+			       t->evicted, t->evicted == 1 ? "" : "es", t->evicted == 1 ? "s" : "");
+		screen_wrap(line, 0, 0, width, stdout);
+	}
+	if (t->unseen) {
+		(void)snprintf(line, sizeof(line), "at least %" PRIu64 " more crash%s never reached "
+			       "corefold (kernel log)",
+			       t->unseen, t->unseen == 1 ? "" : "es");
+		screen_wrap(line, 0, 0, width, stdout);
+	}
+	(void)snprintf(line, sizeof(line), "%" PRIu64 " operational hour%s, %" PRIu64
+		       " crash-free (rolling), %" PRIu64 " crash-free (slots), %s uncovered",
+		       hours->operational, hours->operational == 1 ? "" : "s", hours->crashfree,
+		       hours->crashfree_slots,
+		       units_format_span(ledger->state->header.clock.uncovered_ns, uncovered));
+	screen_wrap(line, 0, 0, width, stdout);
 }
 
 static int each_row(struct cmd *cmd, struct ledger *ledger, json_t *processes,
@@ -197,7 +203,7 @@ static int show_text(struct cmd *cmd, struct ledger *ledger)
 		status = cmd_failed(cmd, "out of memory");
 	if (status == CMD_DONE) {
 		table_print(table, &screen, true, stdout);
-		print_totals(ledger);
+		print_totals(ledger, screen.width);
 	}
 	table_free(table);
 	return status;
@@ -225,7 +231,7 @@ const struct command cmd_status = {
 	.name = "status",
 	.arguments = "",
 	.summary = "show which processes are throttled, the ledger and the hours",
-	.description = "The ledger: crashes = kept + pending + in flight + evicted, where kept is "
+	.description = "The ledger: crashes = kept + pending + in flight + evicted, where kept is\n"
 		       "the weight of the records.",
 	.has_json = true,
 	.has_times = true,

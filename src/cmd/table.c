@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,48 @@ void screen_cut(const struct screen *screen, const char *text, unsigned int widt
 			break;
 	}
 	(void)snprintf(out, out_size, "%.*s%s", (int)at, text, dots);
+}
+
+/* How many bytes of the word fit in so many places; one character at least. */
+static size_t fitting(const char *word, size_t bytes, unsigned int room, unsigned int *ret_width)
+{
+	unsigned int width = 0;
+	size_t at = 0, n;
+
+	for (; at < bytes; at += n) {
+		unsigned int w = width_of_character(next_character(word + at, &n));
+
+		if (at > 0 && width + w > room)
+			break;
+		width += w;
+	}
+	*ret_width = width;
+	return at;
+}
+
+void screen_wrap(const char *text, unsigned int used, unsigned int indent, unsigned int width,
+		 FILE *out)
+{
+	unsigned int least = indent + 8, limit = !width ? UINT_MAX : width > least ? width : least;
+	bool fresh = true; /* no word on this line yet */
+
+	while (*(text += strspn(text, " "))) {
+		size_t bytes = strcspn(text, " "), taken;
+		unsigned int whole, places;
+
+		(void)fitting(text, bytes, UINT_MAX, &whole);
+		if (used + !fresh + whole > limit && !(fresh && used <= indent)) {
+			(void)fprintf(out, "\n%*s", (int)indent, "");
+			used = indent;
+			fresh = true;
+		}
+		taken = fitting(text, bytes, limit - used - !fresh, &places);
+		(void)fprintf(out, "%s%.*s", fresh ? "" : " ", (int)taken, text);
+		used += !fresh + places;
+		fresh = false;
+		text += taken;
+	}
+	(void)fputc('\n', out);
 }
 
 /* ---- the table ---- */

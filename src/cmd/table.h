@@ -49,6 +49,14 @@ unsigned int screen_width_of(const char *text);
 void screen_cut(const struct screen *screen, const char *text, unsigned int width, char *out,
 		size_t out_size);
 
+/*
+ * A paragraph and its newline: lines of `width` places at most (0: one line), broken at
+ * blanks, or where a word takes more than a line. Of the first line `used` places are taken,
+ * the others begin behind `indent` blanks.
+ */
+void screen_wrap(const char *text, unsigned int used, unsigned int indent, unsigned int width,
+		 FILE *out);
+
 struct table;
 
 /* columns is borrowed, n <= TABLE_COLUMNS. NULL: no memory. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analyse.h"
+#include "cmd/table.h"
 #include "io/clock.h"
 #include "policy/units.h"
 #include "take.h"
@@ -119,7 +120,8 @@ void why_print(const struct config *config, const struct why *why)
 			     limits->slow_window_ns);
 	(void)printf("      %-8s %" PRIu64 " folded before it; a loop keeps one crash in %u\n",
 		     "waiting", why->waiting, limits->report_every);
-	(void)printf("      %-8s %s\n", "novelty", why->novelty);
+	(void)printf("      %-8s ", "novelty");
+	screen_wrap(why->novelty, 15, 15, screen_of(stdout).width, stdout);
 	(void)printf("      %-8s %u of %u novel crashes may still be kept\n", "budget",
 		     why->budget_left, limits->novel_per_window);
 	if (why->capture)

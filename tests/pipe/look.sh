@@ -93,7 +93,18 @@ if command -v script >/dev/null && TERM=xterm script -qec true /dev/null >/dev/n
 	screen 300 "'$COREFOLD' list -C '$conf'" >"$base/screen"
 	matches 'on a wide one nothing is cut' "$(cat "$base/screen")" "$long"
 	holds 'status fits, too' test "$(screen 80 "'$COREFOLD' status -C '$conf'" | head -6 | widest)" -le 80
-	holds 'also 40 columns' test "$(screen 40 "'$COREFOLD' status -C '$conf'" | grep -v hours | widest)" -le 40
+	holds 'also 40 columns' test "$(screen 40 "'$COREFOLD' status -C '$conf'" | widest)" -le 40
+	id=$(cf list -1 --json | jq -r '.[0].id')
+	full=$(cat "$state/cores/$id.json")
+	words=$(printf 'word-%d ' {1..40})$(printf '%0300d' 7)
+	jq --arg words "$words" '.argv = ($words | split(" "))' <<<"$full" >"$state/cores/$id.json"
+	screen 60 "'$COREFOLD' info -C '$conf' $id" | grep -A20 'Command line' >"$base/screen"
+	holds 'a command line is wrapped' test "$(widest <"$base/screen")" -le 60
+	is '... and all of it is there' "$(sed 's/^ *Command line://; /^ *[A-Z][a-z ]*: /d' "$base/screen" | tr -d ' \n')" "${words// /}"
+	matches '... in one line where no terminal is' "$(cf info "$id")" "Command line: $words"
+	printf '%s\n' "$full" >"$state/cores/$id.json"
+	screen 50 "'$COREFOLD' replay --why -C '$conf' '$base/core'" | grep -A1 novelty >"$base/screen"
+	holds 'why is wrapped' test "$(widest <"$base/screen")" -le 50
 	matches 'colours on a terminal' "$(screen 80 "'$COREFOLD' list -C '$conf'")" $'\033\\[4m'
 	is 'NO_COLOR' "$(screen 80 "NO_COLOR=1 '$COREFOLD' list -C '$conf'" | grep -c $'\033')" 0
 	is 'a dumb terminal' "$(screen 80 "TERM=dumb '$COREFOLD' list -C '$conf'" | grep -c $'\033')" 0
@@ -104,6 +115,11 @@ if command -v script >/dev/null && TERM=xterm script -qec true /dev/null >/dev/n
 else
 	echo '# no terminal to be had: script(1) is missing'
 fi
+
+for command in '' $("$COREFOLD" --help | sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p'); do
+	# shellcheck disable=SC2086 # none is none
+	holds "the help of '$command' fits 80 columns" test "$("$COREFOLD" $command --help | wc -L)" -le 80
+done
 
 # ---- dump --all ----
 
