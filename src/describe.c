@@ -97,16 +97,11 @@ static json_t *threads_of(const struct elfcore *core)
 	return threads;
 }
 
-static void describe_core(struct crash *crash)
+static void describe_signal(struct record *record, const struct elfcore *core)
 {
-	const struct elfcore *core = &crash->core;
-	struct record *record = &crash->record;
-	const char *executable = describe_executable_of(core);
 	const char *code_name = signals_code_name(core->signal, core->si_code);
 	char address[24];
 
-	if (core->threads > 0 && record->tid == 0)
-		record->tid = core->thread[0].tid;
 	record_set(record, "si_code", json_integer(core->si_code));
 	if (code_name)
 		record_set(record, "si_code_name", json_string(code_name));
@@ -117,6 +112,18 @@ static void describe_core(struct crash *crash)
 	}
 	if (core->sender_pid)
 		record_set(record, "sender_pid", json_integer(core->sender_pid));
+}
+
+static void describe_core(struct crash *crash)
+{
+	const struct elfcore *core = &crash->core;
+	struct record *record = &crash->record;
+	const char *executable = describe_executable_of(core);
+
+	if (core->threads > 0 && record->tid == 0)
+		record->tid = core->thread[0].tid;
+	if (core->has_siginfo)
+		describe_signal(record, core);
 	record_set(record, "thread_count", json_integer((json_int_t)core->threads));
 	if (!json_object_get(record->details, "threads")) /* until they are unwound */
 		record_set(record, "threads", threads_of(core));

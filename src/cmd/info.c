@@ -146,16 +146,17 @@ static void print_capture(const json_t *json, const struct record *record)
 static void print_frame(const json_t *frame)
 {
 	const char *module = text_of(frame, "module"), *symbol = text_of(frame, "symbol");
+	const char *offset = text_of(frame, "offset");
 
 	if (frames_is_signal(frame))
 		(void)printf("signal handler called");
 	else if (symbol[0])
 		(void)printf("%s+%s (%s)", symbol, text_of(frame, "symbol_offset"),
 			     module[0] ? module : "?");
-	else if (module[0])
-		(void)printf("%s+%s", module, text_of(frame, "offset"));
+	else if (module[0] && offset[0])
+		(void)printf("%s+%s", module, offset);
 	else
-		(void)printf("%s", text_of(frame, "pc"));
+		(void)printf("%s%s%s", module, module[0] ? " " : "", text_of(frame, "pc"));
 	if (strcmp(text_of(frame, "how"), "scan") == 0)
 		(void)printf(" (a guess)");
 }

@@ -109,14 +109,6 @@ static int open_scratch(struct cmd *cmd, struct ledger *ledger)
 
 /* ---- one core ---- */
 
-static int signal_of(const struct elfcore *core)
-{
-	/* NT_SIGINFO is younger than NT_PRSTATUS, which has the signal as pr_cursig. */
-	if (core->signal == 0 && core->threads > 0 && core->thread[0].prstatus_bytes >= 14)
-		return (int)elfcore_load(core, (const char *)core->thread[0].prstatus + 12, 2);
-	return core->signal;
-}
-
 /* A core can hold any number: what no kernel gives is not known. */
 static int64_t possible(int64_t value, int64_t most)
 {
@@ -130,7 +122,7 @@ static void fill_request(struct crash *crash, const struct elfcore *core, int64_
 		.tid = possible(core->threads > 0 ? core->thread[0].tid : core->pid, INT32_MAX),
 		.uid = core->uid,
 		.gid = core->gid,
-		.signal = (int)possible(signal_of(core), RECORD_SIGNAL_MAX),
+		.signal = (int)possible(core->signal, RECORD_SIGNAL_MAX),
 		.time_ns = at_ns,
 		.rlimit_core = UINT64_MAX,
 		.pidfd = -1,

@@ -73,7 +73,8 @@ struct elfcore {
 	size_t mappings;
 	const void *auxv; /* borrowed from the head */
 	size_t auxv_bytes;
-	int signal;
+	int signal; /* of siginfo; without one, what the crashing thread was given */
+	bool has_siginfo; /* or there is no code, address and sender */
 	int si_code;
 	uint64_t fault_address; /* si_addr, for signals that have one */
 	int64_t sender_pid; /* si_pid, for signals sent by somebody */

@@ -65,6 +65,7 @@ static void take_siginfo(struct elfcore *core, const unsigned char *p, size_t n)
 
 	if (n < l->si_fields + 8)
 		return;
+	core->has_siginfo = true;
 	core->signal = (int32_t)elfcore_load(core, p, 4);
 	core->si_code = (int32_t)elfcore_load(core, p + 8, 4);
 	if (core->si_code <= 0)
@@ -132,7 +133,7 @@ static int take_note(struct elfcore *core, uint32_t type, const unsigned char *p
 		take_prpsinfo(core, p, n);
 		return 0;
 	case NT_SIGINFO:
-		if (core->signal == 0)
+		if (!core->has_siginfo)
 			take_siginfo(core, p, n);
 		return 0;
 	case NT_AUXV:
@@ -144,6 +145,15 @@ static int take_note(struct elfcore *core, uint32_t type, const unsigned char *p
 	default:
 		return 0;
 	}
+}
+
+/* NT_SIGINFO is younger than NT_PRSTATUS (pr_cursig), and behind it where a core was cut. */
+static void take_signal_of_thread(struct elfcore *core)
+{
+	const struct elfcore_thread *first = core->thread;
+
+	if (core->signal == 0 && core->threads > 0 && first->prstatus_bytes >= 14)
+		core->signal = (int)elfcore_load(core, (const char *)first->prstatus + 12, 2);
 }
 
 /*
@@ -176,5 +186,6 @@ int elfnotes_parse(const unsigned char *p, size_t n, struct elfcore *core)
 		p += next;
 		n -= next;
 	}
+	take_signal_of_thread(core);
 	return 0;
 }

@@ -154,8 +154,8 @@ static bool overflowed(const struct answer *a, const struct walk *walk)
 			return facts_stack_overflow(a->process->space, f->address,
 						    f[1].sp);
 	}
-	return (core->signal == SIGSEGV || core->signal == SIGBUS) && core->si_code <= 0 &&
-	       core->sender_pid == core->pid &&
+	return (core->signal == SIGSEGV || core->signal == SIGBUS) && core->has_siginfo &&
+	       core->si_code <= 0 && core->sender_pid == core->pid &&
 	       facts_stack_ended(a->process, walk->frame[0].pc, walk->frame[0].sp);
 }
 
@@ -257,6 +257,8 @@ static json_t *make_signal(struct answer *a)
 	signals_name(core->signal, name);
 	set(a, object, "number", json_integer(core->signal));
 	set(a, object, "name", json_string(name));
+	if (!core->has_siginfo)
+		return object;
 	set(a, object, "code", json_integer(core->si_code));
 	code = signals_code_name(core->signal, core->si_code);
 	if (code)

@@ -137,6 +137,16 @@ epoch=$(sed -n 's/.* as //p' "$base/out")
 matches 'an import of the epoch is of then, not of now' "$epoch" '19700101T000000-*'
 is '... also in its record' "$(cf info --json "$epoch" | jq .time)" 0
 
+# ---- cut before it says more of the signal ----
+
+new_state
+head -c 700 "$base/core" >"$base/cut"
+cf replay --import "$base/cut" >"$base/out" 2>"$base/err"
+is 'a core without siginfo: no code, no sender, no class' "$(cf info --json | jq -c \
+	'[.signal, .si_code, .si_code_name, .sender_pid, .signatures.class]')" '[6,null,null,null,"crash"]'
+matches '... the signal in its key' "$(cf info --json | jq -r .signatures.exact_text)" '\|SIGABRT\|'
+matches '... and in words' "$(cf info)" 'Signal: 6 \(SIGABRT\)'
+
 # ---- a store that takes nothing ----
 
 new_state

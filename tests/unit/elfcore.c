@@ -51,6 +51,7 @@ static void check_notes(const char *claim, const struct elfcore *core)
 	claim_str_eq(claim, core->comm, "cccccccccccccccc");
 	claim_int_eq(claim, strlen(core->psargs), 80);
 	claim_int_eq(claim, core->signal, SIGSEGV);
+	claim_int_eq(claim, core->has_siginfo, true);
 	claim_int_eq(claim, core->si_code, 1);
 	claim_int_eq(claim, core->fault_address, 0xdead000);
 	claim_int_eq(claim, core->sender_pid, 0);
@@ -336,6 +337,24 @@ START_TEST(test_sent_signal)
 }
 END_TEST
 
+/* A core that was cut behind its first note: the signal is known, and nothing else of it. */
+START_TEST(test_no_siginfo)
+{
+	struct elfbuild build = { .elf_class = ELFCLASS64, .byte_order = ELFDATA2LSB };
+	struct elfcore core = ELFCORE_NULL;
+	unsigned char prstatus[336] = { 0 };
+
+	elfbuild_put(&build, prstatus + 12, SIGSEGV, 2);
+	elfbuild_note(&build, "CORE", NT_PRSTATUS, prstatus, sizeof(prstatus));
+	elfbuild_finish(&build);
+	ck_assert_int_eq(elfcore_parse(build.bytes, build.head_bytes, &core), 0);
+	ck_assert(!core.has_siginfo);
+	ck_assert_int_eq(core.signal, SIGSEGV);
+	elfcore_done(&core);
+	elfbuild_done(&build);
+}
+END_TEST
+
 START_TEST(test_strerror)
 {
 	ck_assert_str_eq(elfcore_strerror(ELFCORE_E_NOT_CORE), "not an ELF core");
@@ -354,6 +373,7 @@ int main(void)
 	tcase_add_loop_test(form, test_head_size, 0, ROWS(forms));
 	tcase_add_test(form, test_no_notes);
 	tcase_add_test(form, test_sent_signal);
+	tcase_add_test(form, test_no_siginfo);
 	tcase_add_test(form, test_strerror);
 	tcase_add_loop_test(lie, test_cut, 0, 4);
 	tcase_add_loop_test(lie, test_lie, 0, ROWS(lies));
