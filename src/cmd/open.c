@@ -72,37 +72,63 @@ static int refuse_foreign(struct cmd *cmd, int dir_fd, uid_t owner)
 	return CMD_DONE;
 }
 
-int cmd_open_ledger(struct cmd *cmd, struct ledger *ledger)
+/* The directory, opened safely, and whose it is. */
+static int open_directory(struct cmd *cmd, int *ret_fd, uid_t *ret_uid, gid_t *ret_gid)
 {
 	const char *directory = cmd->config.directory;
-	int dir_fd, r;
-	uid_t uid;
-	gid_t gid;
+	int r = dir_open_private(directory, ret_fd, ret_uid, ret_gid);
 
-	if (cmd_read_config(cmd) != CMD_DONE)
-		return CMD_FAILED;
-	r = dir_open_private(directory, &dir_fd, &uid, &gid);
 	if (r == -ENOENT)
 		return cmd_failed(cmd, "%s does not exist: 'corefold enable' makes it", directory);
 	if (r != 0)
 		return cmd_failed(cmd, "%s: %s%s", directory, dir_strerror(r),
 				  r == -EACCES ? " (only root and its owner may)" : "");
-	r = process_become(uid, gid);
+	return CMD_DONE;
+}
+
+static int become_owner(struct cmd *cmd, uid_t uid, gid_t gid)
+{
+	const char *directory = cmd->config.directory;
+	int r = process_become(uid, gid);
+
 	if (r == -EPERM)
 		return cmd_failed(cmd, "%s belongs to uid %u: run as root or as that user",
 				  directory, uid);
 	if (r < 0)
 		return cmd_failed(cmd, "cannot become the owner of %s (uid %u): %s", directory,
 				  uid, strerror(-r));
-	if (refuse_foreign(cmd, dir_fd, uid) != CMD_DONE) {
-		close_fd(&dir_fd);
-		return CMD_FAILED;
-	}
-	r = ledger_open(ledger, &cmd->config, dir_fd);
+	return CMD_DONE;
+}
+
+/* Takes the descriptor. */
+static int open_state(struct cmd *cmd, struct ledger *ledger, int dir_fd)
+{
+	int r = ledger_open(ledger, &cmd->config, dir_fd);
+
 	if (r != 0)
-		return cmd_failed(cmd, "%s/" STORE_DIR ": %s", directory, dir_strerror(r));
+		return cmd_failed(cmd, "%s/" STORE_DIR ": %s", cmd->config.directory,
+				  dir_strerror(r));
 	ledger->covered = cmd_pattern_is_ours();
 	return CMD_DONE;
+}
+
+int cmd_open_ledger(struct cmd *cmd, struct ledger *ledger)
+{
+	_cleanup_close_ int dir_fd = -1;
+	uid_t uid;
+	gid_t gid;
+	int status;
+
+	status = cmd_read_config(cmd);
+	if (status == CMD_DONE)
+		status = open_directory(cmd, &dir_fd, &uid, &gid);
+	if (status == CMD_DONE)
+		status = become_owner(cmd, uid, gid);
+	if (status == CMD_DONE)
+		status = refuse_foreign(cmd, dir_fd, uid);
+	if (status == CMD_DONE)
+		status = open_state(cmd, ledger, take_fd(&dir_fd));
+	return status;
 }
 
 static void tell_of_damage(struct cmd *cmd, const struct ledger *ledger)
