@@ -163,17 +163,16 @@ static void print_frame(const json_t *frame)
 
 static void print_line(const struct frames_line *line)
 {
-	char number[FRAMES_NUMBER];
+	char number[FRAMES_NUMBER], times[FRAMES_TIMES];
 
 	if (!line->frame) {
 		(void)printf("%14s  (%" PRIu64 " frames left out)\n", "", line->count);
 		return;
 	}
 	(void)printf("%14s  %s", "", frames_number(line, number));
-	print_frame(line->frame);
-	if (line->count > 1)
-		(void)printf(", %" PRIu64 " times", line->count);
-	(void)printf("\n");
+	if (line->again == 0)
+		print_frame(line->frame);
+	(void)printf("%s\n", frames_times(line, times));
 }
 
 static void print_thread(const json_t *thread, bool crashed)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define REPEATS_MIN 3u /* fewer are shorter as they are */
+#define PERIOD_MAX 4u
 
 static uint64_t count_of(const json_t *thread, const char *key)
 {
@@ -48,10 +49,43 @@ static uint64_t left_out(const struct frames *frames, size_t stored)
 	return 0;
 }
 
-bool frames_next(struct frames *frames, struct frames_line *ret_line)
+/* How many frames from `at` on, before `end`, are those `period` before them. */
+static size_t repeats(const json_t *list, size_t at, size_t end, size_t period)
+{
+	size_t n = 0;
+
+	while (at + n < end &&
+	       same(json_array_get(list, at + n), json_array_get(list, at + n - period)))
+		n++;
+	return n;
+}
+
+/* The next frame and those like it, or whole turns of the few that were just shown. */
+static void take_frames(const struct frames *frames, size_t start, size_t end,
+			struct frames_line *line)
 {
 	const json_t *list = json_object_get(frames->thread, "frames");
-	size_t n = json_array_size(list), end = n, run = 1;
+	size_t at = frames->stored, run = 1 + repeats(list, at + 1, end, 1);
+
+	line->frame = json_array_get(list, at);
+	line->count = run < REPEATS_MIN ? 1 : run;
+	for (size_t period = 2; line->count == 1 && period <= PERIOD_MAX; period++) {
+		size_t turns;
+
+		if (at - start < period)
+			return;
+		turns = repeats(list, at, end, period) / period;
+		if (turns < 2)
+			continue;
+		line->again = (unsigned int)period;
+		line->count = turns * period;
+	}
+}
+
+bool frames_next(struct frames *frames, struct frames_line *ret_line)
+{
+	size_t n = json_array_size(json_object_get(frames->thread, "frames"));
+	size_t start = 0, end = n;
 	uint64_t gap_at = count_of(frames->thread, "elided_after");
 
 	if (n == 0)
@@ -61,13 +95,9 @@ bool frames_next(struct frames *frames, struct frames_line *ret_line)
 	if (ret_line->count == 0) {
 		if (frames->stored == n)
 			return false;
-		ret_line->frame = json_array_get(list, frames->stored);
-		if (frames->stored < gap_at && gap_at < n)
-			end = (size_t)gap_at;
-		while (frames->stored + run < end &&
-		       same(ret_line->frame, json_array_get(list, frames->stored + run)))
-			run++;
-		ret_line->count = run < REPEATS_MIN ? 1 : run;
+		if (gap_at < n)
+			*(frames->stored < gap_at ? &end : &start) = (size_t)gap_at;
+		take_frames(frames, start, end, ret_line);
 		frames->stored += (size_t)ret_line->count;
 	}
 	frames->number += ret_line->count;
@@ -81,6 +111,17 @@ const char *frames_number(const struct frames_line *line, char text[static FRAME
 	else
 		(void)snprintf(text, FRAMES_NUMBER, "#%" PRIu64 " to #%" PRIu64 ": ", line->first,
 			       line->first + line->count - 1);
+	return text;
+}
+
+const char *frames_times(const struct frames_line *line, char text[static FRAMES_TIMES])
+{
+	text[0] = '\0';
+	if (line->again > 0)
+		(void)snprintf(text, FRAMES_TIMES, "the %u frames above, %" PRIu64 " more times",
+			       line->again, line->count / line->again);
+	else if (line->count > 1)
+		(void)snprintf(text, FRAMES_TIMES, ", %" PRIu64 " times", line->count);
 	return text;
 }
 

@@ -21,6 +21,7 @@ struct frames_line {
 	const json_t *frame; /* NULL: left out */
 	uint64_t first; /* number of the first that this line is of */
 	uint64_t count;
+	unsigned int again; /* frames above that these repeat, 0: it is the frame that is */
 };
 
 /* False: that was the last. */
@@ -29,6 +30,10 @@ bool frames_next(struct frames *frames, struct frames_line *ret_line);
 /* "#3  " or "#3 to #9: " */
 #define FRAMES_NUMBER 64
 const char *frames_number(const struct frames_line *line, char text[static FRAMES_NUMBER]);
+
+/* What follows the frame, or stands for it: "", ", 126 times", "the 2 frames above, 63 more times" */
+#define FRAMES_TIMES 64
+const char *frames_times(const struct frames_line *line, char text[static FRAMES_TIMES]);
 
 /*
  * Is it the kernel's, between a signal's handler and what that interrupted? Which signal it

@@ -149,20 +149,18 @@ static void print_place(const json_t *frame, FILE *out)
 
 static void print_line(const struct frames_line *line, FILE *out)
 {
-	char number[FRAMES_NUMBER];
+	char number[FRAMES_NUMBER], times[FRAMES_TIMES];
 
 	if (!line->frame) {
 		(void)fprintf(out, "(%" PRIu64 " frames left out)\n", line->count);
 		return;
 	}
 	(void)fputs(frames_number(line, number), out);
-	if (frames_is_signal(line->frame))
+	if (line->again == 0 && frames_is_signal(line->frame))
 		(void)fputs("signal handler called", out);
-	else
+	else if (line->again == 0)
 		print_place(line->frame, out);
-	if (line->count > 1)
-		(void)fprintf(out, ", %" PRIu64 " times", line->count);
-	(void)fputc('\n', out);
+	(void)fprintf(out, "%s\n", frames_times(line, times));
 }
 
 static void print_thread(const json_t *thread, bool crashed, FILE *out)

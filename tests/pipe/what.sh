@@ -71,6 +71,9 @@ is 'what is not stored is counted' "$(cf info | sed -n 's/^ *(\([0-9]*\) frames 
 	"$(record '.threads[0] | .frames_total - (.frames | length)')"
 is 'and the numbers below it are true' "$(cf info | sed -n 's/^ *#\([0-9]*\) .*/\1/p' | tail -n 1)" \
 	"$(record '.threads[0].frames_total - 1')"
+dies mutual "$WAYS" overflow
+matches 'frames that repeat in turns are one line' "$(cf info)" \
+	'^ *#[0-9]+ to #[0-9]+: the 2 frames above, [0-9]+ more times$'
 cf summary --format html >"$base/page" 2>/dev/null
 matches 'the page says it as well' "$(cat "$base/page")" '^\([0-9]+ frames left out\)$'
 dies handler "$WAYS" in-handler

@@ -39,6 +39,13 @@ static const struct {
 	{ "abbbb", 5, 0, 0, "#0 a|#1 to #4: b|" },
 	{ "abbbbc", 1006, 3, 1000, "#0 a|#1 b|#2 b|(1000)|#1003 b|#1004 b|#1005 c|" },
 	{ "abbbbbbc", 1008, 4, 1000, "#0 a|#1 to #3: b|(1000)|#1004 to #1006: b|#1007 c|" },
+	/* functions that call each other */
+	{ "abcbc", 5, 0, 0, "#0 a|#1 b|#2 c|#3 b|#4 c|" },
+	{ "abcbcbcbd", 9, 0, 0, "#0 a|#1 b|#2 c|#3 to #6: the 2 frames above, 2 more times|#7 b|#8 d|" },
+	{ "abcdabcdabcd", 12, 0, 0,
+	  "#0 a|#1 b|#2 c|#3 d|#4 to #11: the 4 frames above, 2 more times|" },
+	{ "ababababab", 1010, 6, 1000,
+	  "#0 a|#1 b|#2 to #5: the 2 frames above, 2 more times|(1000)|#1006 a|#1007 b|#1008 a|#1009 b|" },
 	/* fewer were stored than the walk kept */
 	{ "abc", 10, 0, 0, "#0 a|#1 b|#2 c|(7)|" },
 	{ "abc", 1000, 128, 840, "#0 a|#1 b|#2 c|(997)|" },
@@ -54,12 +61,16 @@ START_TEST(test_lines)
 				     cases[_i].elided);
 	struct frames frames = { .thread = thread };
 	struct frames_line line;
-	char got[512] = "", number[FRAMES_NUMBER];
+	char got[512] = "", number[FRAMES_NUMBER], times[FRAMES_TIMES];
 
 	while (frames_next(&frames, &line)) {
 		size_t used = strlen(got);
 
-		if (line.frame && line.count == 1)
+		if (line.frame && line.again > 0)
+			(void)snprintf(got + used, sizeof(got) - used, "%s%s|",
+				       frames_number(&line, number),
+				       frames_times(&line, times));
+		else if (line.frame && line.count == 1)
 			(void)snprintf(got + used, sizeof(got) - used, "#%" PRIu64 " %s|",
 				       line.first,
 				       json_string_value(json_object_get(line.frame, "pc")));
