@@ -9,142 +9,9 @@
 #include <string.h>
 
 #include "policy/runtime.h"
+#include "stackline.h"
 
 #define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
-#define FRAMES 200
-
-/*
- * A stack as a line, the innermost frame first:
- *
- *   app!main   symbol main in module app, at an offset that comes from its name
- *   app+18     module app at 0x18, no symbol
- *   libc!abort*  an exported symbol; libc stands for libc.so.6, ld for the loader
- *   0  ?  anon  vdso    pc 0, a pc that is nowhere, memory of no file, the vdso
- *   ^app!f     found by scanning
- *   ~app+18    that place is data
- *   @SEGV      a signal trampoline, called for a fault; @USR1 for another signal
- *   x50(...)   repeats what is in the brackets
- *
- * The build-id of app is app0000000000000; the module nobuild has none.
- */
-struct stack {
-	struct signature_frame frame[FRAMES];
-	char module[FRAMES][32];
-	char build_id[FRAMES][20];
-	char symbol[FRAMES][64];
-	size_t n;
-};
-
-static uint64_t offset_of(const char *symbol)
-{
-	uint64_t offset = 0x100;
-
-	for (; *symbol; symbol++)
-		offset = offset * 3 + (unsigned char)*symbol;
-	return offset & 0xffff;
-}
-
-static void set_module(struct stack *s, const char *name, size_t length)
-{
-	struct signature_frame *f = &s->frame[s->n];
-
-	(void)snprintf(s->module[s->n], sizeof(s->module[0]), "%.*s", (int)length, name);
-	(void)snprintf(s->build_id[s->n], sizeof(s->build_id[0]), "%.*s0000000000000000",
-		       (int)length, name);
-	if (strcmp(s->module[s->n], "libc") == 0)
-		strcpy(s->module[s->n], "libc.so.6");
-	if (strcmp(s->module[s->n], "ld") == 0)
-		strcpy(s->module[s->n], "ld-linux-x86-64.so.2");
-	f->module = s->module[s->n];
-	f->build_id = strcmp(f->module, "nobuild") == 0 ? NULL : s->build_id[s->n];
-	f->module_bytes = 4096;
-}
-
-static void set_signal(struct signature_frame *f, const char *name)
-{
-	f->trampoline = true;
-	f->is_call = false;
-	f->signal = strcmp(name, "SEGV") == 0 ? SIGSEGV : SIGUSR1;
-	f->signal_name = f->signal == SIGSEGV ? "SIGSEGV" : "SIGUSR1";
-	f->si_code = f->signal == SIGSEGV ? 1 : SI_TKILL;
-}
-
-static void set_place(struct stack *s, const char *word)
-{
-	struct signature_frame *f = &s->frame[s->n];
-	const char *bang = strchr(word, '!'), *plus = strchr(word, '+');
-
-	if (strcmp(word, "anon") == 0) {
-		f->module = "[anon]";
-	} else if (strcmp(word, "vdso") == 0) {
-		f->module = "[vdso]";
-	} else if (bang) {
-		set_module(s, word, (size_t)(bang - word));
-		f->exported = word[strlen(word) - 1] == '*';
-		(void)snprintf(s->symbol[s->n], sizeof(s->symbol[0]), "%.*s",
-			       (int)(strlen(bang + 1) - f->exported), bang + 1);
-		f->symbol = s->symbol[s->n];
-		f->offset = offset_of(f->symbol);
-	} else if (plus) {
-		set_module(s, word, (size_t)(plus - word));
-		f->offset = strtoull(plus + 1, NULL, 16);
-	} else {
-		f->pc = strcmp(word, "0") == 0 ? 0 : 0x4141;
-	}
-}
-
-static void add_frame(struct stack *s, const char *word)
-{
-	struct signature_frame *f = &s->frame[s->n];
-
-	if (s->n == FRAMES)
-		return;
-	*f = (struct signature_frame){ .pc = 0x1000, .is_call = s->n > 0 };
-	if (word[0] == '^') {
-		f->guessed = true;
-		word++;
-	}
-	if (word[0] == '~') {
-		f->no_code = true;
-		word++;
-	}
-	if (s->n > 0 && s->frame[s->n - 1].trampoline)
-		f->is_call = false;
-	if (word[0] == '@') {
-		set_module(s, "libc", 4);
-		set_signal(f, word + 1);
-	} else {
-		set_place(s, word);
-	}
-	s->n++;
-}
-
-static void parse(struct stack *s, const char *line)
-{
-	char copy[512], *save = NULL, *word;
-
-	s->n = 0;
-	(void)snprintf(copy, sizeof(copy), "%s", line);
-	for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-		char group[8][64];
-		int times = 1, n = 0;
-
-		if (word[0] == 'x' && strchr(word, '(')) {
-			times = atoi(word + 1);
-			word = strchr(word, '(') + 1;
-			for (; word; word = strtok_r(NULL, " ", &save)) {
-				(void)snprintf(group[n++], 64, "%.*s",
-					       (int)strcspn(word, ")"), word);
-				if (strchr(word, ')'))
-					break;
-			}
-		} else {
-			(void)snprintf(group[n++], 64, "%s", word);
-		}
-		for (int i = 0; i < times * n; i++)
-			add_frame(s, group[i % n]);
-	}
-}
 
 static const struct {
 	const char *claim;
@@ -261,7 +128,7 @@ static struct signature sign(int signal, const char *line)
 {
 	struct signature s;
 
-	parse(&stack, line);
+	stackline_parse(&stack, line);
 	signature_make(
 		&(struct signature_crash){
 			.executable = "app",
@@ -334,7 +201,7 @@ START_TEST(test_depth)
 
 	for (size_t i = 0; i < 4 && depths[_i].modules[i]; i++)
 		runtime_see(&seen, depths[_i].modules[i]);
-	parse(&stack, depths[_i].stack);
+	stackline_parse(&stack, depths[_i].stack);
 	signature_make(
 		&(struct signature_crash){
 			.executable = "app",
@@ -379,7 +246,7 @@ START_TEST(test_overflow)
 	struct signature s;
 	char wanted[SIGNATURE_TEXT];
 
-	parse(&stack, overflows[_i].stack);
+	stackline_parse(&stack, overflows[_i].stack);
 	signature_make(
 		&(struct signature_crash){
 			.executable = "app",
@@ -420,7 +287,7 @@ START_TEST(test_message)
 	char wanted[SIGNATURE_TEXT];
 	struct signature s;
 
-	parse(&stack, "libc!abort* app+10 app+20 app+30");
+	stackline_parse(&stack, "libc!abort* app+10 app+20 app+30");
 	signature_make(
 		&(struct signature_crash){
 			.executable = "app",
@@ -452,7 +319,7 @@ START_TEST(test_sent)
 	};
 	struct signature sent, own;
 
-	parse(&stack, "libc!pause* app+10 app+20 app+30");
+	stackline_parse(&stack, "libc!pause* app+10 app+20 app+30");
 	crash.frames = stack.n;
 	signature_make(&crash, &sent);
 	crash.by_other = false;
