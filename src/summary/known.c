@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "io/cleanup.h"
 #include "io/dir.h"
@@ -342,6 +343,8 @@ int known_write(struct known *known, int dir_fd)
 		r = -errno;
 	if (r == 0)
 		known->changed = false;
+	else
+		(void)unlinkat(dir_fd, NEW_FILE, 0); /* a full disk: what is half there is nobody's */
 	return r;
 }
 

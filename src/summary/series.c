@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/cleanup.h"
 #include "io/dir.h"
@@ -153,6 +154,8 @@ int series_write(const struct series *series, int dir_fd)
 		r = -errno;
 	if (r == 0 && renameat(dir_fd, NEW_FILE, dir_fd, SERIES_FILE) < 0)
 		r = -errno;
+	if (r < 0)
+		(void)unlinkat(dir_fd, NEW_FILE, 0); /* a full disk: what is half there is nobody's */
 	return r > 0 ? -EPERM : r;
 }
 

@@ -9,12 +9,15 @@
 #include "summary/summary.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "policy/units.h"
+#include "summary/known.h"
 #include "summary/series.h"
 #include "unit.h"
 
@@ -155,6 +158,25 @@ START_TEST(test_new_state_starts_anew)
 }
 END_TEST
 
+/* A disk that takes no more: an error, and no half file. In a process of its own. */
+START_TEST(test_full_disk)
+{
+	struct series series = { .machine = 7 };
+	struct known known = { .entry = calloc(1, sizeof(*known.entry)), .entries = 1 };
+	const struct rlimit nothing = { 0, 0 };
+	int dir_fd = unit_dir();
+
+	ck_assert_ptr_nonnull(known.entry);
+	ck_assert_ptr_ne(signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &nothing), 0);
+	check_that(known_write(&known, dir_fd) < 0);
+	check_that(series_write(&series, dir_fd) < 0);
+	check_that(faccessat(dir_fd, ".signatures.new", F_OK, 0) < 0);
+	check_that(faccessat(dir_fd, ".series.new", F_OK, 0) < 0);
+	known_done(&known);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("series");
@@ -162,6 +184,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, test_never_backwards, 0, 4);
 	tcase_add_test(tcase, test_new_state_starts_anew);
+	tcase_add_test(tcase, test_full_disk);
 	tcase_set_timeout(tcase, 120);
 	return unit_main(suite);
 }
