@@ -38,6 +38,7 @@ import tempfile
 import time
 
 import faults
+from sound import Broken, check_core, check_ledger
 
 NOBODY = 65534
 CLONE_NEWNS = 0x20000
@@ -51,10 +52,6 @@ MKFS = {
 WRITES = ("write", "pwrite64", "fsync", "fdatasync", "linkat", "unlinkat", "renameat",
           "renameat2", "ftruncate", "fallocate", "mkdirat")  # fmt: skip
 SYNC_RANGE = 7  # wait, write, wait
-
-
-class Broken(Exception):
-    pass
 
 
 def skip(why):
@@ -195,11 +192,7 @@ def check(machine, least, most):
     machine.after_boot("report", "next")
     machine.after_boot("tick")
     status = json.loads(machine.after_boot("status", "--json").stdout)
-    total = sum(status[k] for k in ("kept_weight", "pending", "in_flight", "evicted"))
-    if total != status["crashes"]:
-        raise Broken(f"crashes {status['crashes']}, but {total} in the ledger's places")
-    if not least + 1 <= status["crashes"] <= most + 1:
-        raise Broken(f"{status['crashes']} crashes, not {least + 1}..{most + 1}")
+    check_ledger(status, least + 1, most + 1)
     loop = [p for p in status["processes"] if p["process"] == "sleep"]
     if not loop or not loop[0]["throttled"]:
         raise Broken("the crash loop is forgotten")
@@ -212,7 +205,7 @@ def check(machine, least, most):
             weight += record["weight"]
             core = os.path.join(cores, name[: -len(".json")] + ".core.gz")
             if os.path.exists(core):
-                faults.check_core(machine, record, core)
+                check_core(machine, record, core)
             elif record["capture"] != "none":
                 raise Broken(f"{name} says {record['capture']}, but there is no core")
     if weight != status["kept_weight"]:
