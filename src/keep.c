@@ -13,6 +13,7 @@
 
 #include "handover.h"
 #include "io/cleanup.h"
+#include "io/clock.h"
 #include "io/dir.h"
 #include "io/log.h"
 #include "io/process.h"
@@ -30,6 +31,7 @@ int main(int argc, char **argv)
 	(void)process_undumpable(); /* exec has reset it */
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)setenv("TZ", "UTC0", 1);
+	clock_assume_initial_namespace();
 	if (argc != 2 || units_parse_number(argv[1], 1023, &blob_fd) < 0) {
 		(void)fprintf(stderr, "corefold-keep is started by 'corefold handle' only\n");
 		return 2;

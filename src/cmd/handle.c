@@ -25,6 +25,7 @@
 #include "cmd/cmd.h"
 #include "handle.h"
 #include "io/cleanup.h"
+#include "io/clock.h"
 #include "io/dir.h"
 #include "io/log.h"
 #include "io/process.h"
@@ -198,6 +199,7 @@ static void harden(void)
 	/* Spares every crash the reading of /etc/localtime and /dev/urandom. */
 	(void)setenv("TZ", "UTC0", 1);
 	json_object_seed((size_t)getpid() | 1);
+	clock_assume_initial_namespace();
 }
 
 static int run_pipeline(struct cmd *cmd, const struct invocation *in)

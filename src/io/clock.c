@@ -59,6 +59,14 @@ int64_t clock_offset_ns(const char *timens_offsets)
 	return offset_ns;
 }
 
+/* We do not leave it, so it is asked for once. */
+static bool in_initial_namespace;
+
+void clock_assume_initial_namespace(void)
+{
+	in_initial_namespace = true;
+}
+
 /* PROC_TIME_INIT_INO */
 #define INITIAL_NAMESPACE "time:[4026531834]"
 
@@ -71,8 +79,12 @@ static int64_t namespace_offset_ns(void)
 	char ours[64] = "", childrens[64] = "", text[256] = "";
 	_cleanup_close_ int fd = -1;
 
-	if (readlink("/proc/self/ns/time", ours, sizeof(ours) - 1) < 0 ||
-	    strcmp(ours, INITIAL_NAMESPACE) == 0 ||
+	if (in_initial_namespace)
+		return 0;
+	if (readlink("/proc/self/ns/time", ours, sizeof(ours) - 1) < 0)
+		return 0;
+	in_initial_namespace = strcmp(ours, INITIAL_NAMESPACE) == 0;
+	if (in_initial_namespace ||
 	    readlink("/proc/self/ns/time_for_children", childrens, sizeof(childrens) - 1) < 0 ||
 	    strcmp(ours, childrens) != 0)
 		return 0;
