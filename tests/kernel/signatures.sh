@@ -66,9 +66,9 @@ one() {
 
 # two NAME PROGRAM FIRST SECOND: two keys, and each has one.
 two() {
-	local name=$1 program=$2 first=$3 second=$4 i
+	local name=$1 program=$2 first=$3 second=$4
 	new_state
-	for i in 1 2 3; do crash "$program" "$first"; done
+	for _ in 1 2 3; do crash "$program" "$first"; done
 	settle
 	is "$name: one bug has one key" "$(keys | wc -l)" 1
 	crash "$program" "$second"

@@ -12,6 +12,7 @@ export HOME=/root
 mkdir -p "$NOTES"
 cd "$NOTES" || exit 1
 
+# shellcheck disable=SC2034 # read by checks.sh
 base=$NOTES
 # shellcheck source=tests/checks.sh
 . /walk/checks.sh || exit 1
