@@ -182,6 +182,26 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 	return CMD_DONE;
 }
 
+int cmd_lock_whole_ledger(struct cmd *cmd, struct ledger *ledger)
+{
+	int status, r;
+
+	status = cmd_lock_ledger(cmd, ledger);
+	if (status != CMD_DONE)
+		return status;
+	r = state_verify(ledger->state);
+	if (r == 0)
+		return CMD_DONE;
+	if (r == STATE_E_BAD)
+		r = state_set_aside(ledger->state);
+	if (r != 0) {
+		ledger_unlock(ledger);
+		return cmd_failed(cmd, "%s/" STATE_FILE ": %s", cmd->config.directory,
+				  strerror(r < 0 ? -r : EIO));
+	}
+	return cmd_lock_ledger(cmd, ledger); /* it went with the file */
+}
+
 int cmd_open_core(struct cmd *cmd, int store_fd, const char *id, struct corefile **ret_core)
 {
 	int fd, r;

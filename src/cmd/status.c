@@ -166,9 +166,8 @@ static int each_row(struct cmd *cmd, struct ledger *ledger, json_t *processes,
 		if (r == STATE_E_NONE)
 			return CMD_DONE;
 		if (r != 0)
-			return cmd_failed(cmd, "slot %u of the throttle file is damaged: "
-					       "'corefold tick' rebuilds it",
-					  i);
+			return cmd_failed(cmd, "cannot read the throttle file: %s",
+					  strerror(r < 0 ? -r : EIO));
 		fill_row(ledger, &row);
 		r = table ? add_row(table, &row) :
 			    json_array_append_new(processes, row_json(&row));
@@ -220,7 +219,7 @@ static int status_run(struct cmd *cmd)
 		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
 	status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
-		status = cmd_lock_ledger(cmd, &ledger);
+		status = cmd_lock_whole_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
 		status = cmd->json ? show_json(cmd, &ledger) : show_text(cmd, &ledger);
 	ledger_done(&ledger);

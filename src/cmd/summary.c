@@ -82,7 +82,7 @@ static int gather(struct cmd *cmd, struct ledger *ledger, struct summary *summar
 {
 	int status, r;
 
-	status = cmd_lock_ledger(cmd, ledger);
+	status = cmd_lock_whole_ledger(cmd, ledger);
 	if (status != CMD_DONE)
 		return status;
 	r = summary_take_state(summary, ledger);

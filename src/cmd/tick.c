@@ -80,20 +80,6 @@ static int take_overdue(struct ledger *ledger, struct folded *folded, size_t *n)
 	return r == STATE_E_NONE ? 0 : r;
 }
 
-/* A damaged slot shows here at the latest. The lock is taken again by whoever comes next. */
-static int verify(struct cmd *cmd, struct ledger *ledger)
-{
-	int r = state_verify(ledger->state);
-
-	if (r != STATE_E_BAD)
-		return r == 0 ? CMD_DONE : cmd_failed(cmd, "throttle: %s", strerror(-r));
-	r = state_set_aside(ledger->state);
-	if (r < 0)
-		return cmd_failed(cmd, "throttle is damaged and cannot be set aside: %s",
-				  strerror(-r));
-	return cmd_lock_ledger(cmd, ledger);
-}
-
 /*
  * Each record once, by boot and sequence. A log that was never read before is taken from
  * its end: what it tells may be older than corefold on this machine.
@@ -203,11 +189,8 @@ static int tick_state(struct cmd *cmd, struct tick *tick)
 	struct ledger *ledger = &tick->ledger;
 	struct folded folded[FOLDED_MAX + 1];
 	size_t n = 0;
-	int status, r;
+	int status = CMD_DONE, r;
 
-	status = verify(cmd, ledger);
-	if (status != CMD_DONE)
-		return status;
 	r = take_overdue(ledger, folded, &n);
 	if (r != 0)
 		status = cmd_failed(cmd, "cannot take what is overdue: %s",
@@ -277,7 +260,7 @@ static int tick_all(struct cmd *cmd, struct tick *tick)
 	struct ledger *ledger = &tick->ledger;
 	int status;
 
-	status = cmd_lock_ledger(cmd, ledger);
+	status = cmd_lock_whole_ledger(cmd, ledger);
 	if (status == CMD_DONE)
 		status = tick_state(cmd, tick);
 	if (status == CMD_DONE)
