@@ -185,7 +185,7 @@ static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_
 		modules[i] = (struct client_module){ .fd = crash->victim.module[i].fd,
 						     .start = crash->victim.module[i].start };
 	program_find("corefold-unwind", program);
-	request.head_fd = client_memfd(crash->head, crash->head_bytes);
+	request.head_fd = client_memfd(crash->head.bytes, crash->head.used);
 	if (request.head_fd < 0)
 		return request.head_fd;
 	r = client_unwind(&request, ret_answer);

@@ -124,13 +124,22 @@ static void describe_core(struct crash *crash)
 		record->tid = core->thread[0].tid;
 	if (core->has_siginfo)
 		describe_signal(record, core);
-	record_set(record, "thread_count", json_integer((json_int_t)core->threads));
-	if (!json_object_get(record->details, "threads")) /* until they are unwound */
-		record_set(record, "threads", threads_of(core));
 	if (!crash->victim.verified && executable)
 		record_set(record, "executable", escaped(executable, strlen(executable)));
 	if (!crash->victim.verified && core->has_prpsinfo)
 		record_set(record, "comm", escaped(core->comm, strlen(core->comm)));
+}
+
+void describe_threads(struct crash *crash)
+{
+	const struct elfcore *core = &crash->core;
+	struct record *record = &crash->record;
+
+	if (!crash->core_parsed)
+		return;
+	record_set(record, "thread_count", json_integer((json_int_t)core->threads));
+	if (!json_object_get(record->details, "threads")) /* until they are unwound */
+		record_set(record, "threads", threads_of(core));
 }
 
 static void describe_machine(struct record *record, const struct ledger *ledger)

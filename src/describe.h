@@ -14,5 +14,8 @@ const char *describe_executable_of(const struct elfcore *core);
 /* What /proc proves, if the process is still held and verified. */
 void describe_victim(struct crash *crash);
 
+/* The threads, when all the notes are there. */
+void describe_threads(struct crash *crash);
+
 /* Of a crash that has its ticket; the record's capture and settling come later. */
 void describe_crash(struct crash *crash);

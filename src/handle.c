@@ -29,6 +29,7 @@
 #include "io/store.h"
 #include "logs.h"
 #include "loops.h"
+#include "plan.h"
 #include "policy/units.h"
 #include "quota.h"
 #include "reported.h"
@@ -62,9 +63,10 @@ static int read_head(struct crash *crash)
 {
 	int r;
 
-	if (crash->head)
+	if (crash->head_tried)
 		return crash->head_error;
-	r = source_read_head(&crash->source, &crash->head, &crash->head_bytes, &crash->core);
+	r = head_read_front(&crash->head, &crash->source, &crash->core);
+	crash->head_tried = true;
 	crash->core_parsed = r == 0;
 	crash->head_error = r;
 	return r;
@@ -251,18 +253,36 @@ static const char *head_problem(int r)
 			   : elfcore_strerror(r);
 }
 
+/*
+ * With many threads most of the head is still to come, and the kernel writes it beside us:
+ * as long as there is room in the pipe.
+ */
+static void read_rest(struct crash *crash)
+{
+	struct head *head = &crash->head;
+
+	if (crash->core_parsed) {
+		head_top_up(head, &crash->source);
+		plan_survey(crash);
+		crash->head_error = head_read_rest(head, &crash->source, &crash->core);
+		describe_threads(crash);
+	}
+	if (crash->head_error != 0)
+		record_set(&crash->record, "dump_error",
+			   json_string(head_problem(crash->head_error)));
+}
+
 int handle_keep(struct crash *crash)
 {
 	struct clock_reading now;
 	bool left_behind = false;
-	int head, r;
+	int r;
 
 	limit_hold(crash);
-	head = read_head(crash);
+	(void)read_head(crash);
 	verify(crash);
 	describe_crash(crash);
-	if (head != 0)
-		record_set(&crash->record, "dump_error", json_string(head_problem(head)));
+	read_rest(crash);
 	if (crash->ticket.hash == 0 && clock_read(&now) == 0)
 		(void)ledger_learn_hash(crash->ledger, &crash->ticket, analyse_hash(crash), &now);
 	if (crash->replayed)
@@ -359,6 +379,7 @@ void crash_done(struct crash *crash)
 	victim_done(&crash->victim);
 	elfcore_done(&crash->core);
 	record_done(&crash->record);
-	free(crash->head);
+	survey_done(&crash->survey);
+	head_done(&crash->head);
 	close_fd(&crash->oom_score_fd);
 }

@@ -10,8 +10,10 @@
 
 #include "core/buildfiles.h"
 #include "core/elfcore.h"
+#include "core/head.h"
 #include "core/record.h"
 #include "core/source.h"
+#include "core/survey.h"
 #include "io/config.h"
 #include "io/victim.h"
 #include "ledger/ledger.h"
@@ -32,12 +34,15 @@ struct crash {
 	int oom_score_fd; /* -1: not open */
 
 	/* Made on the way. */
-	void *head;
-	size_t head_bytes;
+	struct head head;
+	bool head_tried;
 	int head_error; /* of reading it: ELFCORE_E_*, -errno */
-	bool memory_hangs; /* the victim's: no more of it is looked at */
 	struct elfcore core;
 	bool core_parsed;
+	struct survey survey; /* of the victim's memory */
+	int survey_error; /* -errno; -ETIME: not to be had in time */
+	bool surveyed;
+	bool memory_hangs; /* the victim's: no more of it is looked at */
 	struct record record;
 	struct ledger_ticket ticket;
 	int store_error; /* errno: counted, but it has no record */

@@ -32,6 +32,8 @@ struct blob {
 	char process[NAME_SIZE];
 	struct config config;
 	uint64_t head_bytes; /* of the dump, read already: they stand behind this */
+	uint64_t head_size; /* of all of it */
+	bool head_tried;
 	int head_error; /* of reading them */
 	int pipe_fd;
 	int dir_fd;
@@ -52,7 +54,9 @@ static void fill(const struct crash *crash, struct blob *blob)
 		.on_time_ns = crash->ledger->on_time_ns,
 		.started_ms = crash->started_ms,
 		.config = *crash->config,
-		.head_bytes = crash->head_bytes,
+		.head_bytes = crash->head.used,
+		.head_size = crash->head.size,
+		.head_tried = crash->head_tried,
 		.head_error = crash->head_error,
 		.pipe_fd = crash->source.fd,
 		.dir_fd = crash->ledger->dir_fd,
@@ -108,7 +112,7 @@ void handover_exec(struct crash *crash)
 		return;
 	fill(crash, &blob);
 	if (dir_write_all(blob_fd, &blob, sizeof(blob)) < 0 ||
-	    dir_write_all(blob_fd, crash->head, crash->head_bytes) < 0)
+	    dir_write_all(blob_fd, crash->head.bytes, crash->head.used) < 0)
 		return;
 	if (set_inherit(&blob, blob_fd, true))
 		exec_program(blob_fd);
@@ -119,21 +123,20 @@ void handover_exec(struct crash *crash)
 /* What was read of the dump before is not in the pipe any more. */
 static int take_head(int blob_fd, const struct blob *blob, struct crash *crash)
 {
-	const size_t head_bytes = blob->head_bytes;
+	struct head *head = &crash->head;
 
-	if (head_bytes == 0)
-		return 0;
-	if (head_bytes > ELFCORE_HEAD_MAX)
-		return -EBADMSG;
-	crash->head = malloc(head_bytes);
-	if (!crash->head)
-		return -ENOMEM;
-	crash->head_bytes = head_bytes;
-	if (pread(blob_fd, crash->head, head_bytes, sizeof(struct blob)) != (ssize_t)head_bytes)
-		return -EBADMSG;
+	crash->head_tried = blob->head_tried;
 	crash->head_error = blob->head_error;
+	head->size = blob->head_size;
+	if (blob->head_bytes == 0)
+		return 0;
+	if (head_make_room(head, blob->head_bytes) != 0 || head_make_room(head, head->size) != 0)
+		return -ENOMEM;
+	head->used = blob->head_bytes;
+	if (pread(blob_fd, head->bytes, head->used, sizeof(struct blob)) != (ssize_t)head->used)
+		return -EBADMSG;
 	if (crash->head_error == 0)
-		crash->head_error = elfcore_parse(crash->head, head_bytes, &crash->core);
+		crash->head_error = elfcore_parse(head->bytes, head->used, &crash->core);
 	crash->core_parsed = crash->head_error == 0;
 	return 0;
 }

@@ -35,7 +35,6 @@ static bool memory_usable(const struct crash *crash)
 {
 	return !crash->replayed && crash->core_parsed && crash->victim.verified &&
 	       crash->victim.mem_fd >= 0 && crash->victim.pagemap_fd >= 0 &&
-	       crash->head_bytes >= crash->core.head_bytes &&
 	       layout_possible(&crash->core);
 }
 
@@ -43,7 +42,7 @@ void plan_buffer(struct take *take)
 {
 	uint64_t share = meminfo_available() / AVAILABLE_SHARE;
 
-	uint64_t bookkeeping = take->crash->head_bytes * HEAD_COPIES;
+	uint64_t bookkeeping = take->crash->head.used * HEAD_COPIES;
 
 	take->buffer_bytes = take->crash->config->buffer_bytes;
 	if (take->buffer_bytes > share)
@@ -59,25 +58,34 @@ static int lay_out_full(struct take *take)
 	struct layout layout = LAYOUT_NULL;
 	int r;
 
-	r = layout_full(&layout, &crash->core, &take->survey.exists, &take->survey.whole);
+	r = layout_full(&layout, &crash->core, &crash->survey.exists, &crash->survey.whole);
 	if (r == 0)
-		r = layout_image(&layout, &crash->core, crash->head, crash->head_bytes,
+		r = layout_image(&layout, &crash->core, crash->head.bytes, crash->head.used,
 				 &take->full);
 	layout_done(&layout);
 	return r;
 }
 
+void plan_survey(struct crash *crash)
+{
+	if (crash->surveyed || !memory_usable(crash))
+		return;
+	crash->surveyed = true;
+	crash->survey_error = survey_take(&crash->survey, &crash->core, crash->victim.pagemap_fd,
+					  crash->victim.maps_fd,
+					  crash->started_ms + plan_hold_ms(crash) / 2);
+}
+
 void plan_look(struct take *take)
 {
-	const struct crash *crash = take->crash;
+	struct crash *crash = take->crash;
 	int r;
 
 	take->memory = memory_usable(crash) && !crash->memory_hangs;
 	if (!take->memory)
 		return;
-	r = survey_take(&take->survey, &crash->core, crash->victim.pagemap_fd,
-			crash->victim.maps_fd,
-			crash->started_ms + plan_hold_ms(crash) / 2);
+	plan_survey(crash);
+	r = crash->survey_error;
 	take->unlisted = r == -ETIME;
 	if (r == 0)
 		r = lay_out_full(take);
@@ -131,7 +139,7 @@ bool plan_threads_possible(const struct take *take)
 {
 	const struct crash *crash = take->crash;
 
-	if (!crash->core_parsed || crash->head_bytes < crash->core.head_bytes)
+	if (!crash->core_parsed)
 		return false;
 	return take->memory ? threads_possible(&crash->core) : stash_possible(&crash->core);
 }

@@ -8,7 +8,6 @@
 
 #include "core/image.h"
 #include "core/stash.h"
-#include "core/survey.h"
 #include "handle.h"
 #include "policy/capture.h"
 
@@ -21,7 +20,6 @@ struct take {
 	uint64_t claimed; /* key of the kind of crash, of which this may be a full capture */
 	bool memory; /* it can be read */
 	bool unlisted; /* but what exists of it could not be found out in time */
-	struct survey survey;
 	struct image full; /* of memory */
 	struct capture_verdict verdict;
 	int64_t hold_until_ms;
@@ -31,7 +29,10 @@ struct take {
 int64_t plan_hold_ms(const struct crash *crash);
 void plan_buffer(struct take *take);
 
-/* Finds out what of memory exists, if it can be read. */
+/* Finds out what of memory exists, if it can be read. Once; of the head it needs the front. */
+void plan_survey(struct crash *crash);
+
+/* Lays the full core out. */
 void plan_look(struct take *take);
 
 /* Can stacks be had: picked from memory, or from the core as it goes by? */

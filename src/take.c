@@ -48,6 +48,8 @@ static void take_result(struct take *take, const struct capture_result *result)
 	because = result->incomplete_because;
 	if (crash->head_error == ELFCORE_E_SHORT)
 		because = "the dump ended inside its headers";
+	else if (crash->head_error != 0 && crash->core_parsed)
+		because = "the notes of some threads did not come";
 	if (take->verdict.kind == CAPTURE_THREADS && take->stash.incomplete_because)
 		because = take->stash.incomplete_because;
 	record->complete = !because;
@@ -105,7 +107,7 @@ static int lay_out_part(const struct take *take, struct image *image)
 	if (take->verdict.kind == CAPTURE_THREADS)
 		r = lay_out_threads(take, &layout);
 	if (r == 0)
-		r = layout_image(&layout, &crash->core, crash->head, crash->head_bytes, image);
+		r = layout_image(&layout, &crash->core, crash->head.bytes, crash->head.used, image);
 	layout_done(&layout);
 	return r;
 }
@@ -136,8 +138,8 @@ static int run(struct take *take, const struct image *image, struct store_file *
 	struct crash *crash = take->crash;
 	const struct capture_job job = {
 		.source = &crash->source,
-		.head = crash->head,
-		.head_bytes = crash->head_bytes,
+		.head = crash->head.bytes,
+		.head_bytes = crash->head.used,
 		.core = crash->core_parsed ? &crash->core : NULL,
 		.image = image,
 		.memory = take->verdict.kind == CAPTURE_FULL ?
@@ -256,8 +258,8 @@ static void read_for_threads(struct take *take)
 	struct crash *crash = take->crash;
 	const struct capture_job job = {
 		.source = &crash->source,
-		.head = crash->head,
-		.head_bytes = crash->head_bytes,
+		.head = crash->head.bytes,
+		.head_bytes = crash->head.used,
 		.core = &crash->core,
 		.oom_score_fd = -1,
 		.stash = &take->stash,
@@ -312,9 +314,9 @@ static void lower_to_none(struct crash *crash, const char *why)
 /* Of what the kernel did not write nothing can be taken: it found the victim killed, or hangs. */
 static const char *why_no_dump(const struct crash *crash)
 {
-	if (crash->head_error == -ETIME)
+	if (crash->head_error == -ETIME && !crash->core_parsed)
 		return "the kernel wrote no dump within MaxHold";
-	if (crash->head_error == ELFCORE_E_SHORT && crash->head_bytes == 0)
+	if (crash->head_error == ELFCORE_E_SHORT && crash->head.used == 0)
 		return "the dump ended before its first byte";
 	return NULL;
 }
@@ -351,7 +353,6 @@ struct capture_verdict take_plan(struct crash *crash)
 	plan_buffer(&take);
 	plan_look(&take);
 	take.verdict = plan_kind(&take, 0);
-	survey_done(&take.survey);
 	image_done(&take.full);
 	return take.verdict;
 }
@@ -392,6 +393,5 @@ void take_core(struct crash *crash)
 	if (take.claimed && record->capture != CAPTURE_FULL)
 		fulls_forget(crash->ledger->dir_fd, take.claimed, record->id);
 	stash_done(&take.stash);
-	survey_done(&take.survey);
 	image_done(&take.full);
 }

@@ -101,8 +101,7 @@ static json_t *unwind_core(struct resign *resign, const char *id)
 	crash.replayed = true;
 	crash.files = resign->files;
 	source_file(&crash.source, file);
-	crash.core_parsed = source_read_head(&crash.source, &crash.head, &crash.head_bytes,
-					     &crash.core) == 0;
+	crash.core_parsed = head_read_front(&crash.head, &crash.source, &crash.core) == 0;
 	if (crash.core_parsed && analyse_unwind(&crash, -1, true))
 		details = json_incref(crash.record.details);
 	crash_done(&crash);

@@ -232,7 +232,7 @@ static const char *shortfall(const struct capture *capture,
 		return "not an ELF core";
 	if (!job->image)
 		promised = job->core->end;
-	if (done->plain_bytes < promised || job->head_bytes < job->core->head_bytes)
+	if (done->plain_bytes < promised)
 		return ended_early;
 	return NULL;
 }

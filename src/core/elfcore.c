@@ -243,6 +243,19 @@ static int parse_headers(const unsigned char *head, size_t n, const struct outli
 
 /* ---- all of it ---- */
 
+int elfcore_parse_more(struct elfcore *core, const void *head, size_t n)
+{
+	uint64_t there;
+
+	if (n <= core->note_offset)
+		return 0;
+	there = n - core->note_offset;
+	core->note_bytes = there < core->notes_promised ? there : core->notes_promised;
+	if (core->note_offset + core->note_bytes > core->head_bytes)
+		core->head_bytes = core->note_offset + core->note_bytes;
+	return elfnotes_parse((const unsigned char *)head + core->note_offset, core);
+}
+
 int elfcore_parse(const void *head, size_t n, struct elfcore *ret_core)
 {
 	const unsigned char *p = head;
@@ -258,24 +271,17 @@ int elfcore_parse(const void *head, size_t n, struct elfcore *ret_core)
 	core.elf_class = o.elf_class;
 	core.byte_order = o.byte_order;
 	core.machine = (uint16_t)load(p + offsetof(Elf64_Ehdr, e_machine), 2, o.byte_order);
+	core.head_bytes = o.phoff + o.phnum * o.phentsize;
 	r = parse_headers(p, n, &o, &core);
 	if (r == 0)
-		r = find_notes(p, n, &o, &core.note_offset, &core.note_bytes);
-	if (r == 0 && core.note_offset > n)
-		core.note_offset = core.note_bytes = 0; /* none of it is there */
-	else if (r == 0 && core.note_bytes > n - core.note_offset)
-		core.note_bytes = n - core.note_offset; /* truncated: what there is */
+		r = find_notes(p, n, &o, &core.note_offset, &core.notes_promised);
 	if (r == 0)
-		r = elfnotes_parse(p + core.note_offset, core.note_bytes, &core);
-	if (r != 0) {
+		r = elfcore_parse_more(&core, head, n);
+	if (r != 0)
 		elfcore_done(&core);
-		return r;
-	}
-	core.head_bytes = o.phoff + o.phnum * o.phentsize;
-	if (core.note_offset + core.note_bytes > core.head_bytes)
-		core.head_bytes = core.note_offset + core.note_bytes;
-	*ret_core = core;
-	return 0;
+	else
+		*ret_core = core;
+	return r;
 }
 
 void elfcore_done(struct elfcore *core)

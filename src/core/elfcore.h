@@ -63,7 +63,9 @@ struct elfcore {
 	size_t segments;
 	uint64_t head_bytes; /* file header to the end of the notes */
 	uint64_t note_offset;
-	uint64_t note_bytes;
+	uint64_t note_bytes; /* there so far */
+	uint64_t notes_promised; /* bytes, by the program header */
+	uint64_t notes_parsed; /* bytes */
 	uint64_t end; /* where the file must end: max(offset + file_bytes) */
 
 	/* From the notes; zero where there was no such note. */
@@ -100,6 +102,13 @@ int elfcore_head_size(const void *bytes, size_t n, uint64_t *ret_needed);
  * they fail nothing: a core with a broken note is still a core.
  */
 int elfcore_parse(const void *head, size_t n, struct elfcore *ret_core);
+
+/*
+ * More of the head is there, at the same address, n bytes by now: takes the notes that are
+ * new. 0 or -ENOMEM.
+ */
+int elfcore_parse_more(struct elfcore *core, const void *head, size_t n);
+
 void elfcore_done(struct elfcore *core);
 
 /* Value of an auxiliary vector entry (AT_PHDR ...), false when there is none. */

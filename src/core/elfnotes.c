@@ -13,6 +13,8 @@ struct note_layout {
 	size_t prstatus_pid, prpsinfo_uid, uid_bytes, prpsinfo_pid, fname, psargs, si_fields;
 };
 
+#define THREADS_FIRST 16u /* a power of two */
+
 static const struct note_layout layout64 = { 32, 16, 4, 24, 40, 56, 16 };
 static const struct note_layout layout32 = { 24, 8, 2, 12, 28, 44, 12 };
 
@@ -21,17 +23,22 @@ static const struct note_layout *layout_of(const struct elfcore *core)
 	return core->elf_class == ELFCLASS64 ? &layout64 : &layout32;
 }
 
-static int add_thread(struct elfcore *core, const unsigned char *p, size_t n, size_t *room)
+/* There is room for 16 threads, and whenever that is used up, for twice as many. */
+static bool is_full(size_t threads)
+{
+	return threads == 0 || (threads >= THREADS_FIRST && (threads & (threads - 1)) == 0);
+}
+
+static int add_thread(struct elfcore *core, const unsigned char *p, size_t n)
 {
 	size_t at = layout_of(core)->prstatus_pid;
 
 	if (n < at + 4 || core->threads == ELFCORE_THREADS_MAX)
 		return 0;
-	if (core->threads == *room) {
-		struct elfcore_thread *larger;
+	if (is_full(core->threads)) {
+		size_t room = core->threads ? core->threads * 2 : THREADS_FIRST;
+		struct elfcore_thread *larger = reallocarray(core->thread, room, sizeof(*larger));
 
-		*room = *room ? *room * 2 : 16;
-		larger = reallocarray(core->thread, *room, sizeof(*larger));
 		if (!larger)
 			return -ENOMEM;
 		core->thread = larger;
@@ -123,12 +130,11 @@ static void take_machine_note(struct elfcore *core, uint32_t type, const unsigne
 	core->thread[core->threads - 1].tls_bytes = n;
 }
 
-static int take_note(struct elfcore *core, uint32_t type, const unsigned char *p, size_t n,
-		     size_t *thread_room)
+static int take_note(struct elfcore *core, uint32_t type, const unsigned char *p, size_t n)
 {
 	switch (type) {
 	case NT_PRSTATUS:
-		return add_thread(core, p, n, thread_room);
+		return add_thread(core, p, n);
 	case NT_PRPSINFO:
 		take_prpsinfo(core, p, n);
 		return 0;
@@ -160,31 +166,28 @@ static void take_signal_of_thread(struct elfcore *core)
  * The note walker is ours and not libelf's: it must hand out pointers into the caller's
  * bytes, whose translation (registers!) only the consumer knows.
  */
-int elfnotes_parse(const unsigned char *p, size_t n, struct elfcore *core)
+int elfnotes_parse(const unsigned char *p, struct elfcore *core)
 {
-	size_t thread_room = 0;
-
-	while (n >= sizeof(Elf64_Nhdr)) {
-		uint64_t name_bytes = elfcore_load(core, p, 4);
-		uint64_t desc_bytes = elfcore_load(core, p + 4, 4);
-		uint32_t type = (uint32_t)elfcore_load(core, p + 8, 4);
+	while (core->note_bytes >= core->notes_parsed + sizeof(Elf64_Nhdr)) {
+		const unsigned char *note = p + core->notes_parsed;
+		uint64_t left = core->note_bytes - core->notes_parsed;
+		uint64_t name_bytes = elfcore_load(core, note, 4);
+		uint64_t desc_bytes = elfcore_load(core, note + 4, 4);
+		uint32_t type = (uint32_t)elfcore_load(core, note + 8, 4);
 		uint64_t desc_at = sizeof(Elf64_Nhdr) + (name_bytes + 3) / 4 * 4;
-		uint64_t next = desc_at + (desc_bytes + 3) / 4 * 4;
-		int r;
+		const unsigned char *desc;
+		int r = 0;
 
-		if (desc_at > n || desc_bytes > n - desc_at)
+		if (desc_at > left || desc_bytes > left - desc_at)
 			break;
-		if (name_bytes == 5 && memcmp(p + sizeof(Elf64_Nhdr), "CORE", 5) == 0) {
-			r = take_note(core, type, p + desc_at, desc_bytes, &thread_room);
-			if (r < 0)
-				return r;
-		} else if (name_bytes == 6 && memcmp(p + sizeof(Elf64_Nhdr), "LINUX", 6) == 0) {
-			take_machine_note(core, type, p + desc_at, desc_bytes);
-		}
-		if (next > n)
-			break;
-		p += next;
-		n -= next;
+		desc = note + desc_at;
+		if (name_bytes == 5 && memcmp(note + sizeof(Elf64_Nhdr), "CORE", 5) == 0)
+			r = take_note(core, type, desc, desc_bytes);
+		else if (name_bytes == 6 && memcmp(note + sizeof(Elf64_Nhdr), "LINUX", 6) == 0)
+			take_machine_note(core, type, desc, desc_bytes);
+		if (r < 0)
+			return r;
+		core->notes_parsed += desc_at + (desc_bytes + 3) / 4 * 4;
 	}
 	take_signal_of_thread(core);
 	return 0;

@@ -51,16 +51,19 @@ static void copy_bytes(const struct window *w, const void *from, size_t n,
 
 static void zero_until(const struct window *w, uint64_t *done, uint64_t end)
 {
-	if (end > *done)
-		memset(w->bytes + (*done - w->start), 0, end - *done);
+	if (end <= *done)
+		return;
+	memset(w->bytes + (*done - w->start), 0, end - *done);
 	*done = end;
 }
 
 static int read_extents(const struct image *image, const struct memory *memory,
 			size_t first, const struct window *w, _Atomic uint64_t *unreadable_bytes)
 {
-	uint64_t done = w->start;
+	uint64_t done = image->head_bytes + image->notes_bytes; /* which are no zeros */
 
+	if (done < w->start)
+		done = w->start;
 	for (size_t i = first; i < image->extents && image->extent[i].offset < w->end;
 	     i++) {
 		const struct image_extent *e = &image->extent[i];

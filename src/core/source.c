@@ -6,7 +6,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/corefile.h"
@@ -16,7 +17,8 @@
 /* ---- the pipe ---- */
 
 #define PIPE_BYTES (1 << 20)
-#define PIPE_USUAL_BYTES 65536u
+/* In which the kernel writes a hundred kilobytes of notes. */
+#define GATHER_NS 30000
 
 /* Until there is something to read, or the other end is closed. */
 static int pipe_wait(const struct source *source)
@@ -80,6 +82,29 @@ void source_widen(struct source *source)
 		(void)fcntl(source->fd, F_SETPIPE_SZ, PIPE_BYTES);
 }
 
+size_t source_ready(const struct source *source)
+{
+	int n = 0;
+
+	if (source->fd < 0 || ioctl(source->fd, FIONREAD, &n) < 0 || n < 0)
+		return 0;
+	return (size_t)n;
+}
+
+void source_gather(const struct source *source, size_t wanted)
+{
+	const struct timespec a_little = { .tv_nsec = GATHER_NS };
+	size_t ready = source_ready(source), before;
+
+	do {
+		if (source->fd < 0 || ready >= wanted || ready >= PIPE_BYTES / 2)
+			return;
+		before = ready;
+		(void)nanosleep(&a_little, NULL);
+		ready = source_ready(source);
+	} while (ready > before);
+}
+
 static const struct source_ops pipe_ops = { pipe_read, pipe_release };
 
 void source_pipe(struct source *source, int fd)
@@ -119,6 +144,11 @@ void source_file(struct source *source, struct corefile *file)
 
 /* ---- any ---- */
 
+ssize_t source_read_some(struct source *source, void *bytes, size_t n)
+{
+	return source->ops->read(source, bytes, n);
+}
+
 ssize_t source_read_full(struct source *source, void *bytes, size_t n)
 {
 	size_t done = 0;
@@ -141,51 +171,4 @@ void source_release(struct source *source)
 		source->ops->release(source);
 	if (source->released_at_ms == 0)
 		source->released_at_ms = clock_monotonic_ms();
-}
-
-/* Grows the head to what it says it needs, until it asks for no more or the source ends. */
-static int fill_head(struct source *source, unsigned char **head, size_t *used)
-{
-	uint64_t needed = 4096; /* header and table of a small core, in one read */
-
-	for (;;) {
-		unsigned char *larger;
-		ssize_t n;
-		int r;
-
-		if (needed > ELFCORE_HEAD_MAX)
-			return ELFCORE_E_LIMIT;
-		larger = realloc(*head, needed);
-		if (!larger)
-			return -ENOMEM;
-		*head = larger;
-		if (needed - *used > PIPE_USUAL_BYTES) /* many threads, many mappings */
-			source_widen(source);
-		n = source_read_full(source, *head + *used, needed - *used);
-		if (n < 0)
-			return (int)n;
-		*used += (size_t)n;
-		if (*used < needed)
-			return 0; /* the end: parse what there is */
-		r = elfcore_head_size(*head, *used, &needed);
-		if (r != 0)
-			return r;
-		if (needed <= *used)
-			return 0;
-	}
-}
-
-int source_read_head(struct source *source, void **ret_head, size_t *ret_head_bytes,
-		     struct elfcore *ret_core)
-{
-	unsigned char *head = NULL;
-	size_t used = 0;
-	int r;
-
-	r = fill_head(source, &head, &used);
-	if (r == 0)
-		r = elfcore_parse(head, used, ret_core);
-	*ret_head = head;
-	*ret_head_bytes = used;
-	return r;
 }

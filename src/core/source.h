@@ -12,8 +12,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "core/elfcore.h"
-
 struct corefile;
 struct source;
 
@@ -58,16 +56,20 @@ void source_file(struct source *source, struct corefile *file);
 /* A long head in fewer turns of writer and reader. */
 void source_widen(struct source *source);
 
+/* Up to n bytes, as many as there are, at least one: the count, 0 at the end, -errno. */
+ssize_t source_read_some(struct source *source, void *bytes, size_t n);
+
+/* How many bytes can be read of a pipe without waiting; 0 of others. */
+size_t source_ready(const struct source *source);
+
+/*
+ * Waits for a pipe to fill, as long as it does, up to what is wanted. The kernel writes notes
+ * in pieces of a few bytes, and a reader that takes each of them is in its way.
+ */
+void source_gather(const struct source *source, size_t wanted);
+
 /* Fills the buffer as far as the source goes: the count or -errno. */
 ssize_t source_read_full(struct source *source, void *bytes, size_t n);
 
 /* Lets the victim go: no more bytes are wanted. May be called twice. */
 void source_release(struct source *source);
-
-/*
- * Reads the head of the core: file header, program headers, notes. The bytes belong to the
- * caller and must outlive *ret_core. 0, ELFCORE_E_* or -errno; in every case what was read
- * is in *ret_head.
- */
-int source_read_head(struct source *source, void **ret_head, size_t *ret_head_bytes,
-		     struct elfcore *ret_core);

@@ -21,6 +21,7 @@
 
 #include "core/capture.h"
 #include "core/corefile.h"
+#include "core/head.h"
 #include "core/layout.h"
 #include "core/survey.h"
 #include "core/threads.h"
@@ -34,8 +35,7 @@
 struct held {
 	struct victim victim;
 	struct source source;
-	void *head;
-	size_t head_bytes;
+	struct head head;
 	struct elfcore core;
 	int dir_fd;
 	FILE *log;
@@ -48,8 +48,8 @@ static int take(struct held *h, const char *name, const struct image *image)
 	struct source nothing = { 0 };
 	struct capture_job job = {
 		.source = image ? &nothing : &h->source,
-		.head = h->head,
-		.head_bytes = h->head_bytes,
+		.head = h->head.bytes,
+		.head_bytes = h->head.used,
 		.core = &h->core,
 		.image = image,
 		.memory = { .fd = h->victim.mem_fd },
@@ -90,7 +90,7 @@ static int take_full(struct held *h)
 	if (r == 0)
 		r = layout_full(&layout, &h->core, &survey.exists, &survey.whole);
 	if (r == 0)
-		r = layout_image(&layout, &h->core, h->head, h->head_bytes, &image);
+		r = layout_image(&layout, &h->core, h->head.bytes, h->head.used, &image);
 	if (r == 0)
 		r = take(h, "mem.gz", &image);
 	image_done(&image);
@@ -111,7 +111,7 @@ static int take_threads(struct held *h)
 	if (r == 0)
 		r = layout_ranges(&layout, &h->core, &ranges);
 	if (r == 0)
-		r = layout_image(&layout, &h->core, h->head, h->head_bytes, &image);
+		r = layout_image(&layout, &h->core, h->head.bytes, h->head.used, &image);
 	if (r == 0)
 		r = take(h, "threads.gz", &image);
 	image_done(&image);
@@ -160,7 +160,9 @@ static int take_all(const char *directory, pid_t pid)
 	victim_open(&h.victim, pid, -1);
 	copy_status(&h, pid);
 	source_pipe(&h.source, STDIN_FILENO);
-	r = source_read_head(&h.source, &h.head, &h.head_bytes, &h.core);
+	r = head_read_front(&h.head, &h.source, &h.core);
+	if (r == 0)
+		r = head_read_rest(&h.head, &h.source, &h.core);
 	if (r == 0)
 		r = take_full(&h);
 	if (r == 0)

@@ -34,16 +34,20 @@ void elfbuild_put(const struct elfbuild *build, unsigned char *at, uint64_t valu
 void elfbuild_note(struct elfbuild *build, const char *name, uint32_t type, const void *desc,
 		   size_t n)
 {
-	unsigned char *p = build->notes + build->note_bytes;
 	size_t name_bytes = strlen(name) + 1, desc_at = 12 + (name_bytes + 3) / 4 * 4;
+	size_t bytes = desc_at + (n + 3) / 4 * 4;
+	unsigned char *p = realloc(build->notes, build->note_bytes + bytes);
 
-	ck_assert_uint_le(build->note_bytes + desc_at + n + 4, sizeof(build->notes));
+	ck_assert_ptr_nonnull(p);
+	build->notes = p;
+	p += build->note_bytes;
+	memset(p, 0, bytes);
 	elfbuild_put(build, p, name_bytes, 4);
 	elfbuild_put(build, p + 4, n, 4);
 	elfbuild_put(build, p + 8, type, 4);
 	memcpy(p + 12, name, name_bytes);
 	memcpy(p + desc_at, desc, n);
-	build->note_bytes += desc_at + (n + 3) / 4 * 4;
+	build->note_bytes += bytes;
 }
 
 void elfbuild_load(struct elfbuild *build, uint64_t vaddr, uint64_t file_bytes,
@@ -145,7 +149,8 @@ void elfbuild_finish(struct elfbuild *build)
 void elfbuild_done(struct elfbuild *build)
 {
 	free(build->bytes);
-	build->bytes = NULL;
+	free(build->notes);
+	build->bytes = build->notes = NULL;
 }
 
 /* ---- the usual notes ---- */

@@ -18,7 +18,7 @@ struct elfbuild_load {
 struct elfbuild {
 	int elf_class;
 	int byte_order;
-	unsigned char notes[8192];
+	unsigned char *notes; /* free()d by elfbuild_done() */
 	size_t note_bytes;
 	struct elfbuild_load load[16];
 	size_t loads;
