@@ -61,8 +61,7 @@ struct ledger {
 	bool imports_anchored; /* the first import has fixed the next for all of them */
 	int64_t import_offset_ns; /* from wall time to on-time */
 	bool rebuilt; /* the throttle file was bad and is new: to be logged, once */
-	uint32_t windows; /* then: processes with ... */
-	uint32_t windows_lost; /* ... and without the crash times that they had */
+	char rebuilt_said[96]; /* then: what became of the windows, and lines left out */
 	uint64_t events_left_out; /* lines of the events file that were none: to be logged, once */
 	const char *counters_failed; /* why the last line could not be appended, or NULL */
 };
@@ -123,7 +122,7 @@ void ledger_unlock(struct ledger *ledger);
  */
 int ledger_sync(struct ledger *ledger);
 
-/* After a rebuild, for the log: what became of the throttle's windows. */
+/* After a rebuild, for the log: what became of the throttle's windows, and lines left out. */
 const char *ledger_windows_said(const struct ledger *ledger);
 
 /*

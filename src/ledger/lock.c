@@ -5,6 +5,7 @@
 #include "ledger/internal.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,6 +57,21 @@ static void advance(struct ledger *ledger, const struct clock_reading *now)
 		     ledger->config->interval_ns);
 }
 
+static void note_result(struct ledger *ledger, const struct rebuild_result *result)
+{
+	const char *windows = "throttle windows kept";
+	char lines[64] = "";
+
+	if (result->windows == 0)
+		windows = "throttle windows lost";
+	else if (result->windows_lost > 0)
+		windows = "some throttle windows lost";
+	if (result->lines_left_out > 0)
+		(void)snprintf(lines, sizeof(lines), ", lines left out of the counters: %u",
+			       result->lines_left_out);
+	(void)snprintf(ledger->rebuilt_said, sizeof(ledger->rebuilt_said), "%s%s", windows, lines);
+}
+
 /*
  * A new file, be it the first, or that the last one was set aside or lost: counters and
  * records tell what there was. The file is complete only with the last change of that: what
@@ -73,8 +89,7 @@ static int complete(struct ledger *ledger, const struct clock_reading *now)
 	r = rebuild_state(ledger->state, ledger->dir_fd, ledger->store_fd, now, &result);
 	if (r == 0) {
 		ledger->rebuilt = result.found;
-		ledger->windows = result.windows;
-		ledger->windows_lost = result.windows_lost;
+		note_result(ledger, &result);
 	}
 	return r;
 }
@@ -151,9 +166,7 @@ int ledger_start_anew(struct ledger *ledger, const struct clock_reading *now)
 
 const char *ledger_windows_said(const struct ledger *ledger)
 {
-	if (ledger->windows == 0)
-		return "throttle windows lost";
-	return ledger->windows_lost > 0 ? "some throttle windows lost" : "throttle windows kept";
+	return ledger->rebuilt_said[0] ? ledger->rebuilt_said : "throttle windows lost";
 }
 
 /*

@@ -334,6 +334,7 @@ int rebuild_state(struct state *state, int dir_fd, int store_fd,
 			.found = rebuild.totals || json_object_size(rebuild.stored) > 0,
 			.windows = rebuild.salvage.windows,
 			.windows_lost = rebuild.salvage.windows_lost,
+			.lines_left_out = rebuild.lines_left_out,
 		};
 	salvage_done(&rebuild.salvage);
 	json_decref(rebuild.totals);

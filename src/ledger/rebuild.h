@@ -9,6 +9,7 @@ struct rebuild_result {
 	bool found; /* was there anything? */
 	uint32_t windows; /* of processes put back, those with ... */
 	uint32_t windows_lost; /* ... and those without their crash times */
+	uint32_t lines_left_out; /* of the counters: they cannot be true */
 };
 
 /*

@@ -16,27 +16,34 @@
 #include "ledger/counted.h"
 #include "ledger/ledger.h"
 
-static bool take_line(void *userdata, const json_t *line, unsigned int line_number)
+/* The newest of a process; of one life the one that counts most, for a line may be repeated. */
+static int take_process(struct rebuild *rebuild, json_t *process)
 {
-	struct rebuild *rebuild = userdata;
+	char key[NAME_SIZE + 24];
+	const json_t *known;
+
+	make_key(process, key);
+	known = json_object_get(rebuild->processes, key);
+	if (known && number(known, "first_ms") == number(process, "first_ms") &&
+	    number(known, "crashes") > number(process, "crashes"))
+		return 0;
+	return json_object_set(rebuild->processes, key, process);
+}
+
+int rebuild_take_line(struct rebuild *rebuild, json_t *line)
+{
 	json_t *entry;
+	int failed = 0;
 	size_t i;
 
-	(void)line_number;
 	json_decref(rebuild->totals);
-	rebuild->totals = json_deep_copy(line);
-	if (!rebuild->totals)
-		rebuild->failed = -ENOMEM;
-	json_array_foreach(json_object_get(line, "processes"), i, entry) {
-		char key[NAME_SIZE + 24];
-
-		make_key(entry, key);
-		(void)json_object_set(rebuild->processes, key, entry);
-	}
+	rebuild->totals = json_incref(line);
+	json_array_foreach(json_object_get(line, "processes"), i, entry)
+		failed |= take_process(rebuild, entry);
 	json_array_foreach(json_object_get(line, "reserved"), i, entry)
 		(void)json_object_set(rebuild->reserved, text(entry, "id"), entry);
 	(void)json_object_del(rebuild->reserved, text(line, "settled"));
-	return rebuild->failed == 0;
+	return failed ? -ENOMEM : 0;
 }
 
 static void take_sequence(struct rebuild *rebuild, const char *id)
@@ -161,7 +168,8 @@ int rebuild_gather(struct rebuild *rebuild, int dir_fd)
 {
 	int r;
 
-	r = counters_read(dir_fd, take_line, NULL, rebuild);
+	r = counters_read(dir_fd, rebuild_see_line, NULL, rebuild);
+	rebuild_judge_newest(rebuild);
 	if (rebuild->failed < 0 || passing(r))
 		return rebuild->failed ?: r;
 	r = take_events(rebuild, dir_fd);

@@ -149,6 +149,146 @@ START_TEST(an_id_after_a_rebuild_is_none_that_is_under_way)
 }
 END_TEST
 
+/* ---- lines of the counters that are false ---- */
+
+#define TOO_MANY 999999999999
+
+/* What is changed in the newest line; `then`: true lines follow, else it is the last. */
+static const struct {
+	const char *claim;
+	bool then;
+	const char *key;
+	json_int_t value;
+	const char *second_key; /* or NULL */
+	json_int_t second_value;
+} lies[] = {
+	{ "crashes that are nowhere", false, "crashes", 100, NULL, 0 },
+	{ "more than a machine can crash", false, "crashes", TOO_MANY, "evicted", TOO_MANY - 6 },
+	{ "... in records", false, "crashes", TOO_MANY, "kept_weight", TOO_MANY - 2 },
+	{ "more than crash afterwards", true, "crashes", 106, "evicted", 100 },
+	{ "a sum beyond all numbers", true, "kept_weight", INT64_MAX, "pending", INT64_MAX },
+	{ "fewer crashes than before", false, "crashes", 2, "kept_weight", 0 },
+	{ "fewer records than before", false, "kept_weight", 3, "pending", 3 },
+	{ "... before a true one", true, "kept_weight", 3, "pending", 3 },
+	{ "more folds than crashes", false, "folded", 7, NULL, 0 },
+	{ "a clock that ran for too long", false, "on_time_seconds", TOO_MANY, NULL, 0 },
+	{ "... before a true one", true, "on_time_seconds", TOO_MANY, NULL, 0 },
+	{ "a clock that went back", false, "on_time_seconds", 0, "boots", 0 },
+};
+
+static json_t *newest_line(int dir_fd)
+{
+	size_t n;
+	char *text = unit_read_file(dir_fd, "counters", &n), *line;
+	json_t *object;
+
+	ck_assert_uint_gt(n, 1);
+	text[n - 1] = '\0';
+	line = strrchr(text, '\n');
+	object = json_loads(line ? line + 1 : text, 0, NULL);
+	ck_assert_ptr_nonnull(object);
+	return object;
+}
+
+static void append_line(int dir_fd, const json_t *object)
+{
+	char *text = json_dumps(object, JSON_COMPACT);
+
+	unit_append_file(dir_fd, "counters", text);
+	unit_append_file(dir_fd, "counters", "\n");
+}
+
+/* The ledger after the damage; what the log is told is in *ret_said. */
+static const char *rebuilt_sums(int dir_fd, const char **ret_said)
+{
+	static char said[256];
+	struct ledger ledger = open_ledger(dir_fd);
+	const char *text;
+
+	damage(dir_fd);
+	text = sums(&ledger, 60);
+	ck_assert(ledger.rebuilt);
+	(void)snprintf(said, sizeof(said), "%s", ledger_windows_said(&ledger));
+	*ret_said = said;
+	ledger_done(&ledger);
+	return text;
+}
+
+static void tell_lie(int dir_fd, const char *key, json_int_t value, const char *second_key,
+		     json_int_t second_value)
+{
+	json_t *line = newest_line(dir_fd);
+
+	(void)json_object_set_new(line, key, json_integer(value));
+	if (second_key)
+		(void)json_object_set_new(line, second_key, json_integer(second_value));
+	append_line(dir_fd, line);
+}
+
+START_TEST(a_line_that_cannot_be_is_not_believed)
+{
+	int dir_fd = unit_dir();
+	json_t *truth;
+	const char *said;
+
+	two_loops(dir_fd);
+	truth = newest_line(dir_fd);
+	tell_lie(dir_fd, lies[_i].key, lies[_i].value, lies[_i].second_key,
+		 lies[_i].second_value);
+	(void)json_object_set_new(truth, "time", json_integer(1700000009));
+	if (lies[_i].then)
+		append_line(dir_fd, truth);
+	claim_str_eq(lies[_i].claim, rebuilt_sums(dir_fd, &said), "6 4 2 0 0");
+	claim_int_eq(lies[_i].claim, strstr(said, ", lines left out of the counters: 1") != NULL, 1);
+}
+END_TEST
+
+static const char *const turned[] = { "machine", "processes" };
+
+START_TEST(a_line_of_another_state_is_not_believed)
+{
+	int dir_fd = unit_dir();
+	json_t *line;
+	const char *said;
+
+	two_loops(dir_fd);
+	line = newest_line(dir_fd);
+	if (_i == 0)
+		(void)json_object_set_new(line, "machine", json_string("1234567890abcdef"));
+	else
+		(void)json_object_set_new(
+			json_array_get(json_object_get(line, "processes"), 0), "crashes",
+			json_integer(5000));
+	for (const char *const *key = (const char *const[]){ "crashes", "pending", NULL };
+	     *key && _i == 0; key++)
+		(void)json_object_set_new(
+			line, *key,
+			json_integer(json_integer_value(json_object_get(line, *key)) + 50));
+	append_line(dir_fd, line);
+	claim_str_eq(turned[_i], rebuilt_sums(dir_fd, &said), "6 4 2 0 0");
+}
+END_TEST
+
+/* Cumulative, so a line that is there twice changes no sum, wherever it stands. */
+START_TEST(a_line_that_is_repeated_counts_nothing)
+{
+	int dir_fd = unit_dir();
+	const char *said, *line;
+	char *text;
+	size_t n;
+
+	two_loops(dir_fd);
+	text = unit_read_file(dir_fd, "counters", &n);
+	line = strtok(text, "\n");
+	for (int i = 0; i < _i; i++)
+		line = strtok(NULL, "\n");
+	ck_assert_ptr_nonnull(line);
+	unit_append_file(dir_fd, "counters", line);
+	unit_append_file(dir_fd, "counters", "\n");
+	claim_str_eq("an old line at the end", rebuilt_sums(dir_fd, &said), "6 4 2 0 0");
+}
+END_TEST
+
 /* ---- power cuts ---- */
 
 /* The files as they were on disk when the power failed. */
@@ -244,6 +384,9 @@ void ledger_damage_cases(Suite *suite)
 	tcase_add_test(damage, a_rebuild_that_is_killed_can_be_done_again);
 	tcase_add_test(damage, folds_are_read_from_the_damaged_file);
 	tcase_add_test(damage, an_id_after_a_rebuild_is_none_that_is_under_way);
+	tcase_add_loop_test(damage, a_line_that_cannot_be_is_not_believed, 0, ROWS(lies));
+	tcase_add_loop_test(damage, a_line_of_another_state_is_not_believed, 0, ROWS(turned));
+	tcase_add_loop_test(damage, a_line_that_is_repeated_counts_nothing, 0, 10);
 	tcase_add_loop_test(power, a_record_whose_reservation_was_lost_is_adopted, 0,
 			    ROWS(cuts));
 	tcase_add_test(power, a_record_of_the_same_id_is_not_removed);
