@@ -16,6 +16,9 @@
 #include "ledger/counted.h"
 #include "ledger/ledger.h"
 
+/* Of all records together. */
+#define WEIGHTS_MAX (1ULL << 62)
+
 /* The newest of a process; of one life the one that counts most, for a line may be repeated. */
 static int take_process(struct rebuild *rebuild, json_t *process)
 {
@@ -62,13 +65,23 @@ static bool is_of_evicted(const json_t *record)
 	       strcmp(text(record, "decision"), record_decision_name(RECORD_FOLDED)) == 0;
 }
 
+/* Records may claim any weight: what is counted after them has to have room above it. */
+static uint64_t take_weight(struct rebuild *rebuild, const json_t *record)
+{
+	uint64_t weight = smaller(number(record, "weight"), WEIGHTS_MAX - rebuild->weight);
+
+	rebuild->weight += weight;
+	return weight;
+}
+
 static void add_record(struct rebuild *rebuild, const json_t *record)
 {
+	const uint64_t weight = take_weight(rebuild, record);
 	char key[NAME_SIZE + 24];
 	json_t *sum;
 
 	if (is_of_evicted(record)) {
-		rebuild->evicted_weight += number(record, "weight");
+		rebuild->evicted_weight += weight;
 		return;
 	}
 	make_key(record, key);
@@ -79,10 +92,17 @@ static void add_record(struct rebuild *rebuild, const json_t *record)
 				"kept", (json_int_t)0);
 		(void)json_object_set_new(rebuild->stored, key, sum);
 	}
-	(void)json_object_set_new(
-		sum, "weight",
-		json_integer((json_int_t)(number(sum, "weight") + number(record, "weight"))));
+	(void)json_object_set_new(sum, "weight",
+				  json_integer((json_int_t)(number(sum, "weight") + weight)));
 	(void)json_object_set_new(sum, "kept", json_integer((json_int_t)number(sum, "kept") + 1));
+}
+
+/* One with a number that cannot be is no record to anybody; of a later corefold they may be. */
+static bool counts(const json_t *json)
+{
+	struct record record;
+
+	return record_is_later(json) || record_from_json(json, &record) == 0;
 }
 
 /*
@@ -106,7 +126,8 @@ static int take_record(struct rebuild *rebuild, const char *id)
 	r = store_read_record(rebuild->store_fd, id, &record);
 	if (r < 0)
 		return passing(r) ? r : 0;
-	add_record(rebuild, record);
+	if (counts(record))
+		add_record(rebuild, record);
 	json_decref(record);
 	return 0;
 }

@@ -26,6 +26,7 @@ struct rebuild {
 	json_t *reserved; /* by id: keeps not known to have ended */
 	json_t *stored; /* by key: {uid, process, weight, kept} over the records */
 	json_t *unmerged; /* by id: events that are still to be merged, which counts them */
+	uint64_t weight; /* in records */
 	uint64_t evicted_weight; /* in records of evicted processes */
 	uint64_t sequence;
 	struct salvage salvage;

@@ -49,4 +49,37 @@ for command in 'status --json' status 'summary --json' summary tick; do
 	is '... for good' "$(cat "$base/err")" ''
 done
 
+# ---- records that claim too much ----
+
+# claim WEIGHT [N]: the first records of the loop are of that weight, N more are added.
+claim() {
+	local first n
+	first=$(find "$state/cores" -name '*-000001.json')
+	jq -c ".weight = $1" "$first" >"$base/claim"
+	cat "$base/claim" >"$first"
+	for ((n = 0; n < ${2:-0}; n++)); do
+		printf -v id '20251122T000000-%06x' "$n"
+		sed "s/\"id\":\"[^\"]*\"/\"id\":\"$id\"/" "$base/claim" >"$state/cores/$id.json"
+	done
+	chmod 0600 "$state"/cores/*
+}
+
+with_past
+claim 4611686018427387904
+truncate -s 100 "$state/throttle"
+is 'a rebuild takes no weight from a record that nobody can read' "$(totals)" "$past"
+
+with_past
+claim 9007199254740992 1100
+cf summary --json >"$base/summary" 2>"$base/said"
+matches 'the sum of weights ends where numbers end' \
+	"$(grep '"records_weight"' "$base/summary")" ' 9223372036854775807,$'
+truncate -s 100 "$state/throttle"
+cf status --json >"$base/status" 2>"$base/said"
+matches '... in a rebuild at 2^62, so that there is room for what comes' \
+	"$(grep -m 1 '"kept_weight"' "$base/status")" ' 46116860184273879[0-9]{2},$'
+cf report loop 2>"$base/said"
+holds '... and the ledger goes on' cf tick 2>"$base/said"
+matches '... and counts' "$(cf status | grep total)" '^ *total +46116860184273879[0-9]{2} '
+
 finish
