@@ -13,8 +13,8 @@
 #define FEW_BYTES 65536u
 /* Notes of a thread and of a process with a few libraries. */
 #define FRONT_STEP 32768u
-/* What a pipe holds. */
-#define PREPARED_BYTES (1u << 20)
+/* What a wide pipe holds, nearly. */
+#define PIPE_BYTES (1u << 20)
 #define PAGE_BYTES 4096u
 
 void head_done(struct head *head)
@@ -39,16 +39,27 @@ int head_make_room(struct head *head, uint64_t room)
 	return 0;
 }
 
+static ssize_t read_some(struct head *head, struct source *source, size_t n)
+{
+	ssize_t got = source_read_some(source, head->bytes + head->used, n);
+
+	if (got > 0)
+		head->used += (size_t)got;
+	return got;
+}
+
 /* Waits for them. 0, ELFCORE_E_SHORT at the end of the source, or -errno. */
 static int read_up_to(struct head *head, struct source *source, uint64_t end)
 {
-	size_t n = end - head->used;
-	ssize_t got = source_read_full(source, head->bytes + head->used, n);
+	ssize_t got = 1;
 
+	while (head->used < end && got > 0) {
+		source_gather(source, end - head->used);
+		got = read_some(head, source, end - head->used);
+	}
 	if (got < 0)
 		return (int)got;
-	head->used += (size_t)got;
-	return (size_t)got < n ? ELFCORE_E_SHORT : 0;
+	return head->used < end ? ELFCORE_E_SHORT : 0;
 }
 
 /* Up to the program headers, and all the notes if they are few, or of a saved core. */
@@ -120,20 +131,11 @@ static size_t left_of(const struct head *head)
 static void prepare(const struct head *head)
 {
 	uintptr_t start = ((uintptr_t)head->bytes + head->used) | (PAGE_BYTES - 1);
-	uintptr_t n = left_of(head) < PREPARED_BYTES ? left_of(head) : PREPARED_BYTES;
+	uintptr_t n = left_of(head) < PIPE_BYTES ? left_of(head) : PIPE_BYTES;
 
 	if (n > PAGE_BYTES)
 		(void)madvise((void *)(start + 1), (n - PAGE_BYTES) & ~(uintptr_t)(PAGE_BYTES - 1),
 			      MADV_POPULATE_WRITE);
-}
-
-static ssize_t read_some(struct head *head, struct source *source, size_t n)
-{
-	ssize_t got = source_read_some(source, head->bytes + head->used, n);
-
-	if (got > 0)
-		head->used += (size_t)got;
-	return got;
 }
 
 void head_top_up(struct head *head, struct source *source)
@@ -148,16 +150,15 @@ void head_top_up(struct head *head, struct source *source)
 
 int head_read_rest(struct head *head, struct source *source, struct elfcore *core)
 {
-	ssize_t got = 1;
-	int r;
+	int r = 0, parsed;
 
-	while (left_of(head) > 0 && got > 0) {
-		source_gather(source, left_of(head));
-		got = read_some(head, source, left_of(head));
+	while (r == 0 && left_of(head) > 0) {
+		size_t left = left_of(head);
+
 		prepare(head);
+		r = read_up_to(head, source,
+			       head->used + (left < PIPE_BYTES ? left : PIPE_BYTES));
 	}
-	r = elfcore_parse_more(core, head->bytes, head->used);
-	if (r == 0 && left_of(head) > 0)
-		r = got < 0 ? (int)got : ELFCORE_E_SHORT;
-	return r;
+	parsed = elfcore_parse_more(core, head->bytes, head->used);
+	return parsed < 0 ? parsed : r;
 }
