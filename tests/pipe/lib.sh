@@ -20,6 +20,9 @@ state=
 # where they do not. A debugger sees the emulator there.
 need_processor() { [ -z "${COREFOLD_TEST_EMULATED:-}" ] || skip 'victims run under an emulator'; }
 
+# Whether corefold-unwind answers: it does not without its filter, which no emulator has.
+can_unwind() { [ -x "${COREFOLD%/*}/corefold-unwind" ] && [ -z "${COREFOLD_TEST_EMULATED:-}" ]; }
+
 # pipe_setup "$0" "$@": a plain user from here on.
 pipe_setup() {
 	if [ "$(id -u)" -eq 0 ]; then

@@ -8,6 +8,7 @@
  */
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,8 +155,8 @@ static void hold(const struct summary_tally *before, const struct summary_tally 
 {
 	ck_assert_msg(now->operational >= now->crashfree &&
 			      now->operational >= now->crashfree_slots,
-		      "step %d: operational %lu, rolling %lu, slots %lu", step, now->operational,
-		      now->crashfree, now->crashfree_slots);
+		      "step %d: operational %" PRIu64 ", rolling %" PRIu64 ", slots %" PRIu64, step,
+		      now->operational, now->crashfree, now->crashfree_slots);
 	ck_assert_msg(now->operational >= before->operational &&
 			      now->crashfree >= before->crashfree &&
 			      now->crashfree_slots >= before->crashfree_slots &&
