@@ -16,6 +16,7 @@
  *
  * -d: /proc/PID/status says "CoreDumping: 1" to the program, so that a handler started by
  * hand believes in its victim. (It stays dumpable then: else its memory is closed to us.)
+ * Such a victim does not end when it is let go: whoever awaits its end finds the time over.
  * FILE gets the name of the disturbed call, nothing if there are fewer than N calls; behind
  * it "dumped" for each process that left a core, as the kernel tells.
  * Exit status: the program's, or 128 + the signal that ended it; 99 for trouble here.
@@ -24,6 +25,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -255,6 +257,26 @@ static bool must_not_fail(const struct task *task)
 	       task->number == SYS_rseq || task->number == SYS_set_robust_list;
 }
 
+/* Only where there is poll: elsewhere the time passes. */
+static bool awaits_end(const struct task *task)
+{
+#ifdef SYS_poll
+	struct pollfd awaited;
+	struct iovec ours = { &awaited, sizeof(awaited) };
+	struct iovec theirs = { (void *)(uintptr_t)task->argument[0], sizeof(awaited) };
+	char path[64], target[64] = "";
+
+	if (task->number != SYS_poll || task->argument[1] != 1 ||
+	    process_vm_readv(task->tid, &ours, 1, &theirs, 1, 0) != (ssize_t)sizeof(awaited))
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd/%d", task->tid, awaited.fd);
+	return readlink(path, target, sizeof(target) - 1) > 0 && strstr(target, "pidfd");
+#else
+	(void)task;
+	return false;
+#endif
+}
+
 static void on_entry(struct task *task)
 {
 	struct regs regs;
@@ -282,8 +304,9 @@ static void on_entry(struct task *task)
 		task->fails = false;
 		change_argument(task, &regs, 0, 0);
 	}
-	task->pretends = inject.core_dumping && task->number == SYS_prctl &&
-			 task->argument[0] == PR_SET_DUMPABLE;
+	task->pretends = inject.core_dumping &&
+			 ((task->number == SYS_prctl && task->argument[0] == PR_SET_DUMPABLE) ||
+			  awaits_end(task));
 	if (task->fails || task->pretends)
 		regs_skip_call(task->tid, &regs);
 	if (here && inject.action == ACTION_SHORT && can_be_short(task) && task->argument[2] > 1)
