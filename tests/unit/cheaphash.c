@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/procfs.h>
 
 #define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
 
@@ -19,6 +18,9 @@
 #define LIBC 0x200000UL
 #define STACK 0x300000UL
 #define SPAN 0x10000UL
+/* Registers are those of x86_64 whatever this runs on: pc is entry 16, sp entry 19. */
+#define REGISTERS_AT 112
+#define PRSTATUS (REGISTERS_AT + 27 * 8 + 8)
 /* As many of our addresses as are looked at. */
 #define DEEP                                                                             \
 	"a1 a2 a3 a4 a5 a6 a7 a8 a9 aa ab ac ad ae af a11 a12 a13 a14 a15 a16 a17 a18 a19"
@@ -28,7 +30,7 @@ struct process {
 	struct elfcore_segment segment[3];
 	struct elfcore_mapping mapping[2];
 	struct elfcore_thread thread;
-	struct elf_prstatus prstatus;
+	_Alignas(uint64_t) char prstatus[PRSTATUS];
 	uint64_t word[64];
 	size_t words;
 };
@@ -42,11 +44,10 @@ static uint64_t word_of(const char *text, uint64_t base)
 			      : value;
 }
 
-/* Registers are those of x86_64 whatever this runs on: pc is entry 16, sp entry 19. */
 static void make(struct process *p, uint64_t base, const char *line)
 {
 	char copy[256], *save = NULL;
-	uint64_t *gregs = (uint64_t *)((char *)&p->prstatus + 112);
+	uint64_t *gregs = (uint64_t *)(p->prstatus + REGISTERS_AT);
 
 	memset(p, 0, sizeof(*p));
 	p->segment[0] = (struct elfcore_segment){ PT_LOAD, PF_R | PF_X, 0, base + APP,
@@ -64,7 +65,7 @@ static void make(struct process *p, uint64_t base, const char *line)
 	gregs[19] = base + STACK + 0x100;
 	for (char *word; (word = strtok_r(NULL, " ", &save));)
 		p->word[p->words++] = word_of(word, base);
-	p->thread = (struct elfcore_thread){ 1, &p->prstatus, 112 + 27 * 8 };
+	p->thread = (struct elfcore_thread){ 1, p->prstatus, REGISTERS_AT + 27 * 8 };
 	p->core = (struct elfcore){ .elf_class = ELFCLASS64,
 				    .byte_order = ELFDATA2LSB,
 				    .machine = EM_X86_64,
