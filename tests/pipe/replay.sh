@@ -140,7 +140,8 @@ is '... also in its record' "$(cf info --json "$epoch" | jq .time)" 0
 # ---- cut before it says more of the signal ----
 
 new_state
-head -c 700 "$base/core" >"$base/cut"
+siginfo=$(LC_ALL=C grep -abom1 IGIS "$base/core" | cut -d: -f1)
+head -c "$((siginfo + 4))" "$base/core" >"$base/cut"
 cf replay --import "$base/cut" >"$base/out" 2>"$base/err"
 is 'a core without siginfo: no code, no sender' "$(cf info --json | jq -c \
 	'[.signal, .si_code, .si_code_name, .sender_pid]')" '[6,null,null,null]'
