@@ -74,7 +74,7 @@ static bool find_table(struct rows *rows, const struct module *m, unw_dyn_info_t
 	unsigned char header[12];
 	uint32_t count;
 
-	if (m->eh_frame_hdr == 0 || !m->wide ||
+	if (m->eh_frame_hdr == 0 || m->wide != (OUR_CLASS == ELFCLASS64) ||
 	    memory_read(rows->memory, m->eh_frame_hdr, header, sizeof(header)) != 0)
 		return false;
 	/* What every linker writes: udata4 count, table of datarel sdata4. */

@@ -64,22 +64,31 @@ static bool follows_call(const struct walker *w, uint64_t address)
 
 /* ---- signal frames ---- */
 
+/*
+ * What the kernel makes a handler return to: __NR_rt_sigreturn into the register for the
+ * number, and the call. On i386 also __NR_sigreturn, behind pop %eax.
+ */
+static const struct {
+	uint16_t machine;
+	uint8_t bytes;
+	unsigned char code[9];
+} trampolines[] = {
+	{ EM_X86_64, 9, { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 } },
+	{ EM_AARCH64, 8, { 0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4 } },
+	{ EM_386, 7, { 0xb8, 0xad, 0, 0, 0, 0xcd, 0x80 } },
+	{ EM_386, 8, { 0x58, 0xb8, 0x77, 0, 0, 0, 0xcd, 0x80 } },
+};
+
 static bool at_trampoline(const struct walker *w, uint64_t pc)
 {
-	/* mov $__NR_rt_sigreturn, %rax; syscall and mov x8, #__NR_rt_sigreturn; svc #0 */
-	static const unsigned char x86_64[9] = { 0x48, 0xc7, 0xc0, 0x0f, 0,
-						 0,    0,    0x0f, 0x05 };
-	static const unsigned char aarch64[8] = {
-		0x68, 0x11, 0x80, 0xd2, 0x01, 0, 0, 0xd4
-	};
 	unsigned char code[9];
-	bool arm = w->process->core->machine == EM_AARCH64;
-	size_t n = arm ? sizeof(aarch64) : sizeof(x86_64);
 
-	if (!arm && w->process->core->machine != EM_X86_64)
-		return false;
-	return is_code(w, pc) && memory_read(w->process->memory, pc, code, n) == 0 &&
-	       memcmp(code, arm ? aarch64 : x86_64, n) == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(trampolines); i++)
+		if (trampolines[i].machine == w->process->core->machine &&
+		    memory_read(w->process->memory, pc, code, trampolines[i].bytes) == 0 &&
+		    memcmp(code, trampolines[i].code, trampolines[i].bytes) == 0)
+			return is_code(w, pc);
+	return false;
 }
 
 /* struct rt_sigframe at sp: x86_64 has popped the return address; siginfo behind ucontext. */
@@ -440,9 +449,7 @@ static void enter(struct walker *w, enum walk_how how, bool is_call)
 void walk_thread(const struct walk_process *process, const struct registers *registers,
 		 size_t frames_max, struct walk *ret_walk)
 {
-	struct walker w = { .process = process,
-			    .registers = *registers,
-			    .walk = ret_walk };
+	struct walker w = { .process = process, .registers = *registers, .walk = ret_walk };
 	enum walk_how how = WALK_REGISTERS;
 
 	*ret_walk = (struct walk){ .end = WALK_LOST };
