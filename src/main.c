@@ -11,7 +11,7 @@
 
 static int flush(FILE *out)
 {
-	if (fflush(out) == 0)
+	if (fflush(out) == 0 && !ferror(out))
 		return CMD_DONE;
 	(void)fprintf(stderr, "corefold: cannot write to standard output: %s\n", strerror(errno));
 	return CMD_FAILED;
