@@ -8,7 +8,7 @@ COREFOLD=$1
 SCENE=$2
 SOURCE=$3
 command -v tidy >/dev/null || {
-	echo "tidy is missing (Debian package tidy)"
+	echo "skipped: needs tidy (Debian package tidy)"
 	exit 77
 }
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/cfhtml.XXXXXX") || exit 1

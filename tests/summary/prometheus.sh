@@ -6,7 +6,7 @@ set -u
 COREFOLD=$1
 SOURCE=$2
 command -v promtool >/dev/null || {
-	echo "promtool is missing (Debian package prometheus)"
+	echo "skipped: needs promtool (Debian package prometheus)"
 	exit 77
 }
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/cfprom.XXXXXX") || exit 1
