@@ -108,7 +108,7 @@ static void fill_item(int store_fd, const char *id, int64_t wall_ns, struct quot
 	item->bytes = core_disk_bytes(store_fd, id);
 	if (store_read_record(store_fd, id, &json) < 0)
 		return; /* unreadable: oldest of nobody */
-	if (record_from_json(json, &record) == 0) {
+	if (record_from_json(json, &record) == 0 && record_is_of(json, id)) {
 		item->age_ns = age_of(store_fd, id, record.time_ns, wall_ns);
 		item->uid = record.uid;
 		item->group = group_of(json, &record);

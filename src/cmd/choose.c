@@ -28,7 +28,7 @@ json_t *cmd_read_record(int store_fd, const char *id)
 
 	if (store_read_record(store_fd, id, &record) < 0)
 		return NULL;
-	if (record_from_json(record, &checked) < 0) {
+	if (record_from_json(record, &checked) < 0 || !record_is_of(record, id)) {
 		json_decref(record);
 		return NULL;
 	}

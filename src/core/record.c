@@ -206,3 +206,31 @@ int record_from_json(const json_t *json, struct record *ret_record)
 	*ret_record = record;
 	return 0;
 }
+
+static bool date_of_id(const char *id, int64_t *ret_seconds)
+{
+	struct tm tm = { 0 };
+
+	if (sscanf(id, "%4d%2d%2dT%2d%2d%2d-", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+		   &tm.tm_min, &tm.tm_sec) != 6)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	*ret_seconds = timegm(&tm);
+	return true;
+}
+
+/*
+ * Ids sort by time and `last` goes by them, so a wrong date would be the newest crash for
+ * ever. A day's difference is none, and folds may be dated by when they were written: so did
+ * builds before 0.1.0.
+ */
+bool record_is_of(const json_t *json, const char *id)
+{
+	const bool folded = strcmp(text_of(json, "decision"), decision_names[RECORD_FOLDED]) == 0;
+	const int64_t time_s = integer_of(json, "time"), day_s = 86400;
+	int64_t id_s;
+
+	return in_range(json) && strcmp(text_of(json, "id"), id) == 0 && date_of_id(id, &id_s) &&
+	       id_s >= time_s - day_s && (folded || id_s <= time_s + day_s);
+}

@@ -87,5 +87,8 @@ int record_from_json(const json_t *json, struct record *ret_record);
 /* Is it of a later corefold, whose keys may mean something else? */
 bool record_is_later(const json_t *json);
 
+/* Is it the record of this id, dated as it is? */
+bool record_is_of(const json_t *json, const char *id);
+
 const char *record_decision_name(enum record_decision decision);
 const char *record_source_name(enum record_source source);

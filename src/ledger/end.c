@@ -97,7 +97,7 @@ static int take_slot(struct ledger *ledger, struct ledger_ticket *ticket)
 	ticket->weight = slot.account.throttle.pending;
 	if (ticket->weight == 0)
 		return 0;
-	ledger_next_id(ledger, ledger->now.wall_ns, ticket->id);
+	ledger_next_id(ledger, slot.last_wall_ns, ticket->id); /* as its record is dated */
 	r = ledger_take_entry(ledger, ticket->id, ticket->weight, ticket->slot, &ticket->inflight);
 	if (r != 0)
 		return -EAGAIN;

@@ -120,7 +120,7 @@ static int probe(struct ledger *ledger, struct ledger_ticket *ticket)
 	learn_hash(ledger, ticket->slot, &slot, ticket->hash, 0); /* one probe at a time for the same crash */
 	ticket->decision = THROTTLE_NOVEL;
 	ticket->weight = 1;
-	ledger_reserve(ledger, &slot, slot.last_wall_ns, ticket);
+	ledger_reserve(ledger, &slot, ticket->wall_ns, ticket);
 	if (ticket->decision != THROTTLE_NOVEL)
 		return LEDGER_E_FOLD;
 	state->inflight[ticket->inflight].hash_learned = true;

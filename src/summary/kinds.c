@@ -128,7 +128,8 @@ static int read_all(struct summary *summary, int store_fd, char **ids, size_t n,
 			summary->unreadable++;
 			continue;
 		}
-		if (record_from_json(json, &stored->record[stored->n]) == 0) {
+		if (record_from_json(json, &stored->record[stored->n]) == 0 &&
+		    record_is_of(json, ids[i])) {
 			/* Frames are large, and read again where they are shown. */
 			(void)json_object_del(json, "threads");
 			(void)json_object_del(json, "modules");

@@ -381,7 +381,7 @@ static int merge_stored(struct known *known, int store_fd, int64_t since_s)
 		if (stored_before(store_fd, ids[i], since_s) ||
 		    store_read_record(store_fd, ids[i], &json) < 0)
 			continue;
-		if (record_from_json(json, &record) == 0)
+		if (record_from_json(json, &record) == 0 && record_is_of(json, ids[i]))
 			r = known_merge(known, json, &record);
 		json_decref(json);
 	}

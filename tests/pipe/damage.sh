@@ -58,7 +58,7 @@ claim() {
 	jq -c ".weight = $1" "$first" >"$base/claim"
 	cat "$base/claim" >"$first"
 	for ((n = 0; n < ${2:-0}; n++)); do
-		printf -v id '20251122T000000-%06x' "$n"
+		printf -v id '%s-%06x' "$(basename "${first%-*}")" $((n + 4096))
 		sed "s/\"id\":\"[^\"]*\"/\"id\":\"$id\"/" "$base/claim" >"$state/cores/$id.json"
 	done
 	chmod 0600 "$state"/cores/*
@@ -81,5 +81,45 @@ matches '... in a rebuild at 2^62, so that there is room for what comes' \
 cf report loop 2>"$base/said"
 holds '... and the ledger goes on' cf tick 2>"$base/said"
 matches '... and counts' "$(cf status | grep total)" '^ *total +46116860184273879[0-9]{2} '
+
+# ---- records under false names ----
+
+# false_record ID: a copy of the newest, which says that it is this one.
+false_record() {
+	jq -c ".id = \"$1\"" "$state/cores/$newest.json" >"$state/cores/$1.json"
+	chmod 0600 "$state/cores/$1.json"
+}
+
+with_past
+newest=$(cf list --json | jq -r '.[-1].id')
+before=$(cf list --json)
+false_record zzz
+false_record 20990101T000000-0000f1
+false_record 19990101T000000-0000f2
+cp "$state/cores/$newest.json" "$state/cores/20991231T000000-0000f3.json"
+is 'a record whose date is not that of its id is not listed' "$(cf list --json 2>"$base/err")" "$before"
+is '... and named' "$(grep -c '^corefold list: record [^ ]* cannot be read and is left out' "$base/err")" 4
+is 'summary counts them as unreadable' "$(cf summary --json 2>"$base/said" | jq '[.records, .records_unreadable] | @json')" \
+	'"[10,4]"'
+try 1 1 'info does not show one' info -C "$conf" zzz
+is 'quota leaves the others alone' "$(cf prune 2>&1)" 'removed 0 records, 0B'
+cf prune --unreadable >"$base/out" 2>&1
+is 'prune --unreadable removes them, and them only' "$(cf list --json 2>&1)" "$before"
+is '... all' "$(find "$state/cores" -name '*.json' | wc -l)" 10
+
+# ---- what ids tell ----
+
+# Folds that nobody came to fetch are dated by the last of them, as their record is.
+new_state
+"$VICTIMS/victim-mkcore" -n old -u 0 >"$base/old"
+for ((i = 0; i < 10; i++)); do at+=(--at "@$((1700000000 + i))" "$base/old"); done
+cf replay --import "${at[@]}" >"$base/out" 2>&1
+cf report young 2>"$base/said"
+write_config '[Throttle]' PendingMax=1ms
+cf tick 2>"$base/said"
+is 'the folds of a crash loop have its date' "$(cf list --json |
+	jq -r '.[] | select(.decision == "folded") | .id[0:15] + " " + (.time | todate)')" \
+	'20231114T221329 2023-11-14T22:13:29Z'
+is 'so that the list is in order' "$(cf list --json | jq 'map(.time) | . == sort')" true
 
 finish

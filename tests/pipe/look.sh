@@ -162,9 +162,12 @@ for change in .weight=9223372036854775807 .weight=0 .signal=-7 .signal=999 .uid=
 	is '... and its weight counts nowhere' "$(cf summary --json | jq -c \
 		'[.records_unreadable, (.records_weight == ([.kinds[].weight] | add))]')" '[1,true]'
 done
-change '.time = 4102444800 | .signature = "cf1-x-y"'
+later=21000101T000000-000001
+jq -c '.time = 4102444800 | .signature = "cf1-x-y" | .id = "'$later'"' <<<"$good" >"$state/cores/$later.json"
+chmod 0600 "$state/cores/$later.json"
 is 'a date to come is no news' "$(cf summary --json --since "@$day" | jq -r \
-	--arg id "$second" '.kinds[] | select(.last_id == $id).news')" known
+	--arg id "$later" '.kinds[] | select(.last_id == $id).news')" known
+rm "$state/cores/$later.json"
 
 # ---- names ----
 

@@ -5,6 +5,8 @@
 # shellcheck source=tests/pipe/lib.sh
 . "$(dirname "$0")/lib.sh" || exit 1
 pipe_setup "$0" "$@"
+mkdir "$base/tmp"
+export TMPDIR=$base/tmp # others replay at the same time
 
 "$VICTIMS/victim-mkcore" -n worker -u 4711 -m 3 >"$base/core" || die 'cannot make a core'
 
@@ -63,7 +65,7 @@ for ((i = 0; i < 20; i++)); do every_minute+=(--at "@$((1000000 + i * 60))" "$ba
 is 'one a minute is no loop' "$(cf replay --json "${every_minute[@]}" 2>/dev/null |
 	jq -c '[.[].decision] | unique')" '["keep"]'
 is 'nothing of a trial is counted' "$(cf status --json | jq .crashes)" 2
-is 'and no scratch is left' "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'corefold-replay.*' -user "$(id -u)" | wc -l)" 0
+is 'and no scratch is left' "$(ls -A "$TMPDIR")" ''
 
 # ---- what is no core ----
 
@@ -167,7 +169,6 @@ is '... and there is none' "$(cf list --json | jq length)" 1
 
 # ---- told to stop ----
 
-mkdir "$base/tmp"
 mkfifo "$base/unread"
 many=()
 for ((i = 0; i < 200; i++)); do many+=("$base/core"); done
@@ -175,7 +176,7 @@ for ((i = 0; i < 200; i++)); do many+=("$base/core"); done
 stopped() {
 	local signal=$1 pid scratch
 	exec 9<>"$base/unread"
-	TMPDIR=$base/tmp "$COREFOLD" replay --why -C "$conf" "${many[@]}" >"$base/unread" 2>/dev/null 9>&- &
+	"$COREFOLD" replay --why -C "$conf" "${many[@]}" >"$base/unread" 2>/dev/null 9>&- &
 	pid=$!
 	until scratch=$(compgen -G "$base/tmp/corefold-replay.*/throttle"); do
 		kill -0 "$pid" 2>/dev/null || break
@@ -189,6 +190,6 @@ stopped() {
 	is '... and no scratch state stays' "$(ls -A "$base/tmp")" ''
 }
 for signal in TERM HUP; do stopped "$signal"; done
-TMPDIR=$base/tmp "$COREFOLD" replay --why -C "$conf" "${many[@]}" 2>/dev/null | head -1 >/dev/null
+"$COREFOLD" replay --why -C "$conf" "${many[@]}" 2>/dev/null | head -1 >/dev/null
 is 'a reader that goes leaves none either' "$(ls -A "$base/tmp")" ''
 finish

@@ -52,11 +52,44 @@ START_TEST(test_numbers)
 }
 END_TEST
 
+static const struct {
+	const char *claim;
+	const char *id; /* the record is of the name 20231114T221320-000001 and time 1700000000 */
+	const char *changed;
+	bool is_of;
+} ids[] = {
+	{ "its own", "20231114T221320-000001", "{}", true },
+	{ "without the lock", "20231114T221320-b0000001", "{\"id\":\"20231114T221320-b0000001\"}", true },
+	{ "of another number", "20231114T221320-000002", "{}", false },
+	{ "the crash of another day", "20231114T221320-000001", "{\"time\":1600000000}", false },
+	{ "folds are written later", "20231114T221320-000001",
+	  "{\"time\":1600000000,\"decision\":\"folded\"}", true },
+	{ "... and not before", "20231114T221320-000001",
+	  "{\"time\":1800000000,\"decision\":\"folded\"}", false },
+	{ "a moment after the crash", "20231114T221320-000001", "{\"time\":1699999990}", true },
+	{ "no date", "zzz", "{\"id\":\"zzz\"}", false },
+	{ "a month that is none", "20239914T221320-000001",
+	  "{\"id\":\"20239914T221320-000001\"}", false },
+	{ "before 1970", "19691231T235959-000003",
+	  "{\"id\":\"19691231T235959-000003\",\"time\":-1}", true },
+};
+
+START_TEST(test_ids)
+{
+	json_t *json = json_pack("{s:s, s:i, s:i, s:s, s:s}", "id", "20231114T221320-000001",
+				 "weight", 1, "time", 1700000000, "process", "p", "decision", "keep");
+
+	ck_assert_int_eq(json_object_update(json, json_loads(ids[_i].changed, 0, NULL)), 0);
+	claim_int_eq(ids[_i].claim, record_is_of(json, ids[_i].id), ids[_i].is_of);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("record");
 	TCase *tcase = unit_case(suite, "record");
 
 	tcase_add_loop_test(tcase, test_numbers, 0, ROWS(rows));
+	tcase_add_loop_test(tcase, test_ids, 0, ROWS(ids));
 	return unit_main(suite);
 }
