@@ -20,7 +20,7 @@ base=$NOTES
 # until_true COMMAND...: an emulated machine is slow, not wrong
 until_true() {
 	local i
-	for ((i = 0; i < 180; i++)); do
+	for ((i = 0; i < 300; i++)); do
 		"$@" && return 0
 		sleep 1
 	done
@@ -101,7 +101,7 @@ look() {
 has_mail() { grep -q looper /var/mail/walker 2>/dev/null; }
 mail() {
 	systemctl stop corefold-tick.timer
-	date -s '06:16:55' >/dev/null
+	date -s '06:16:00' >/dev/null # a minute for cron to start in
 	hwclock --utc --systohc # or the next boot is before this one
 	systemctl restart cron
 	until_true has_mail || failed "no mail: $(journalctl -q -u cron -n 5 -o cat)"
