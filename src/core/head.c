@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "io/compat.h"
+
 /* Header and table of a small core, in one read. */
 #define FIRST_BYTES 4096u
 /* A head with no more than this left is read whole: it is in the pipe, or nearly so. */

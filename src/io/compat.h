@@ -3,7 +3,7 @@
 
 /*
  * What musl 1.2 has not got, by the names and with the results that glibc gives. Each is
- * there only where meson.build did not find it.
+ * there only where it is missing.
  */
 
 #include <dirent.h>
@@ -12,9 +12,14 @@
 #include <linux/fs.h> /* RENAME_NOREPLACE, RENAME_EXCHANGE */
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 #ifndef HAVE_CLOSE_RANGE
 static inline int close_range(unsigned int first, unsigned int last, int flags)

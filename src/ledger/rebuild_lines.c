@@ -108,6 +108,7 @@ static void choose(json_t *const *lines, size_t n, bool *ret_believed)
 	for (size_t i = 0; i < n; i++) {
 		length[i] = repeats(lines, i) ? 0 : 1;
 		before[i] = n;
+		ret_believed[i] = false;
 		if (length[i] == 0)
 			continue;
 		for (size_t j = 0; j < i; j++)
@@ -118,7 +119,6 @@ static void choose(json_t *const *lines, size_t n, bool *ret_believed)
 		if (length[i] >= length[last])
 			last = i;
 	}
-	memset(ret_believed, 0, n * sizeof(*ret_believed));
 	for (size_t i = last; i < n; i = before[i])
 		ret_believed[i] = true;
 }
