@@ -103,3 +103,14 @@ void logs_folded(const struct crash *crash)
 		  crash->record.process, crash->request.pid, crash->request.uid,
 		  crash->request.signal, ticket->pending, ticket->reason, before);
 }
+
+void logs_found(const struct ledger *ledger, bool was_rebuilt, uint64_t left_out)
+{
+	if (ledger->rebuilt && !was_rebuilt)
+		log_warning("the throttle file was damaged (and is throttle.bad now) or gone: "
+			    "totals rebuilt from counters and records, %s",
+			    ledger_windows_said(ledger));
+	if (ledger->events_left_out > left_out)
+		log_warning("events: left out what is no crash, lines: %" PRIu64,
+			    ledger->events_left_out - left_out);
+}

@@ -15,3 +15,9 @@ void logs_kept(const struct crash *crash);
  * how many there were, and the next kept crash carries their weight anyway.
  */
 void logs_folded(const struct crash *crash);
+
+/*
+ * What was found when the lock was taken once more, to end a keep. was_rebuilt, left_out: what
+ * had been found, and told, before.
+ */
+void logs_found(const struct ledger *ledger, bool was_rebuilt, uint64_t left_out);

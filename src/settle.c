@@ -9,26 +9,35 @@
 
 #include "io/clock.h"
 #include "io/store.h"
+#include "logs.h"
 
-int settle_commit(struct ledger *ledger, const struct ledger_ticket *ticket)
+typedef int end_ticket(struct ledger *ledger, const struct ledger_ticket *ticket,
+		       const struct clock_reading *now);
+
+/* What the lock finds now came after the decision was logged. */
+static int end(struct ledger *ledger, const struct ledger_ticket *ticket, end_ticket *how)
 {
+	const bool rebuilt = ledger->rebuilt;
+	const uint64_t left_out = ledger->events_left_out;
 	struct clock_reading now;
 	int r;
 
 	r = clock_read(&now);
 	if (r == 0)
-		r = ledger_commit(ledger, ticket, &now);
-	return r == 0 ? 0 : SETTLE_E_LATER;
+		r = how(ledger, ticket, &now);
+	logs_found(ledger, rebuilt, left_out);
+	return r;
+}
+
+int settle_commit(struct ledger *ledger, const struct ledger_ticket *ticket)
+{
+	return end(ledger, ticket, ledger_commit) == 0 ? 0 : SETTLE_E_LATER;
 }
 
 int settle_give_back(struct ledger *ledger, const struct ledger_ticket *ticket)
 {
-	struct clock_reading now;
-	int r;
+	int r = end(ledger, ticket, ledger_give_back);
 
-	r = clock_read(&now);
-	if (r == 0)
-		r = ledger_give_back(ledger, ticket, &now);
 	return r < 0 ? r : 0; /* the lock is taken: the next holder sees that we are gone */
 }
 

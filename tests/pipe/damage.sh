@@ -122,4 +122,37 @@ is 'the folds of a crash loop have its date' "$(cf list --json |
 	'20231114T221329 2023-11-14T22:13:29Z'
 is 'so that the list is in order' "$(cf list --json | jq 'map(.time) | . == sort')" true
 
+# ---- found at the end of a keep ----
+
+# keep_meanwhile COMMAND...: runs it between the decision on a crash and the end of its keep.
+keep_meanwhile() {
+	local i
+	new_state
+	cf report before 2>"$base/said"
+	rm -f "$base/pipe"
+	mkfifo "$base/pipe"
+	"$COREFOLD" handle -C "$conf" -P4194000 -I4194000 "-u$(id -u)" "-g$(id -g)" -s6 \
+		"-t$(date +%s)" -c0 -d1 -F <"$base/pipe" 2>"$base/err" &
+	exec 7>"$base/pipe"
+	head -c 65536 "$base/large" >&7
+	for ((i = 0; i < 100; i++)); do
+		[ "$(cf status --json | jq .in_flight)" = 0 ] || break
+		sleep 0.1
+	done
+	"$@"
+	tail -c +65537 "$base/large" >&7
+	exec 7>&-
+	wait $!
+}
+"$VICTIMS/victim-mkcore" -n large -u "$(id -u)" -m 3 >"$base/large"
+garbage() { printf 'garbage\n' >>"$state/events"; }
+damage() { truncate -s 100 "$state/throttle"; }
+keep_meanwhile garbage
+is 'garbage among the events is named then, too' "$(grep -c 'events: left out what is no crash, lines: 1$' "$base/err")" 1
+keep_meanwhile damage
+is 'so is a damaged throttle file' "$(grep -c 'throttle file was damaged .* rebuilt' "$base/err")" 1
+is '... and the crash is kept once' "$(totals)" '[2,0,2,2,0,0,0]'
+keep_meanwhile true
+is 'and nothing where nothing is' "$(grep -vc ' kept ' "$base/err")" 0
+
 finish
