@@ -33,75 +33,48 @@ static void put(const struct writer *w, void *at, size_t bytes, uint64_t value)
 			(unsigned char)(value >> (8 * i));
 }
 
-#define PUT(w, type, at, field, value)                                                   \
-	put(w, (at) + offsetof(type, field), sizeof(((type *)0)->field), value)
+/* The two classes have the same fields, each its own places and sizes. */
+#define PUT(w, type, at, field, value)                                                    \
+	((w)->wide ? put(w, (at) + offsetof(Elf64_##type, field),                          \
+			 sizeof(((Elf64_##type *)0)->field), value)                         \
+		   : put(w, (at) + offsetof(Elf32_##type, field),                          \
+			 sizeof(((Elf32_##type *)0)->field), value))
+#define SIZE(w, type) ((w)->wide ? sizeof(Elf64_##type) : sizeof(Elf32_##type))
 
 static void put_phdr(const struct writer *w, uint64_t index,
 		     const struct elfcore_segment *s)
 {
-	unsigned char *at = w->head + w->ehdr_bytes;
+	unsigned char *at = w->head + w->ehdr_bytes + index * SIZE(w, Phdr);
 
-	if (w->wide) {
-		at += index * sizeof(Elf64_Phdr);
-		PUT(w, Elf64_Phdr, at, p_type, s->type);
-		PUT(w, Elf64_Phdr, at, p_flags, s->flags);
-		PUT(w, Elf64_Phdr, at, p_offset, s->offset);
-		PUT(w, Elf64_Phdr, at, p_vaddr, s->vaddr);
-		PUT(w, Elf64_Phdr, at, p_filesz, s->file_bytes);
-		PUT(w, Elf64_Phdr, at, p_memsz, s->memory_bytes);
-		PUT(w, Elf64_Phdr, at, p_align, s->align);
-	} else {
-		at += index * sizeof(Elf32_Phdr);
-		PUT(w, Elf32_Phdr, at, p_type, s->type);
-		PUT(w, Elf32_Phdr, at, p_flags, s->flags);
-		PUT(w, Elf32_Phdr, at, p_offset, s->offset);
-		PUT(w, Elf32_Phdr, at, p_vaddr, s->vaddr);
-		PUT(w, Elf32_Phdr, at, p_filesz, s->file_bytes);
-		PUT(w, Elf32_Phdr, at, p_memsz, s->memory_bytes);
-		PUT(w, Elf32_Phdr, at, p_align, s->align);
-	}
+	PUT(w, Phdr, at, p_type, s->type);
+	PUT(w, Phdr, at, p_flags, s->flags);
+	PUT(w, Phdr, at, p_offset, s->offset);
+	PUT(w, Phdr, at, p_vaddr, s->vaddr);
+	PUT(w, Phdr, at, p_filesz, s->file_bytes);
+	PUT(w, Phdr, at, p_memsz, s->memory_bytes);
+	PUT(w, Phdr, at, p_align, s->align);
 }
 
 /* The section header that holds what e_phnum cannot, at the end of the file as the kernel does. */
 static void put_tail(const struct writer *w, struct image *image)
 {
-	uint64_t at = image->size;
-
-	if (w->wide) {
-		PUT(w, Elf64_Ehdr, w->head, e_shoff, at);
-		PUT(w, Elf64_Ehdr, w->head, e_shentsize, sizeof(Elf64_Shdr));
-		PUT(w, Elf64_Ehdr, w->head, e_shnum, 1);
-		PUT(w, Elf64_Shdr, image->tail, sh_size, 1);
-		PUT(w, Elf64_Shdr, image->tail, sh_info, w->phnum);
-		image->tail_bytes = sizeof(Elf64_Shdr);
-	} else {
-		PUT(w, Elf32_Ehdr, w->head, e_shoff, at);
-		PUT(w, Elf32_Ehdr, w->head, e_shentsize, sizeof(Elf32_Shdr));
-		PUT(w, Elf32_Ehdr, w->head, e_shnum, 1);
-		PUT(w, Elf32_Shdr, image->tail, sh_size, 1);
-		PUT(w, Elf32_Shdr, image->tail, sh_info, w->phnum);
-		image->tail_bytes = sizeof(Elf32_Shdr);
-	}
+	PUT(w, Ehdr, w->head, e_shoff, image->size);
+	PUT(w, Ehdr, w->head, e_shentsize, SIZE(w, Shdr));
+	PUT(w, Ehdr, w->head, e_shnum, 1);
+	PUT(w, Shdr, image->tail, sh_size, 1);
+	PUT(w, Shdr, image->tail, sh_info, w->phnum);
+	image->tail_bytes = SIZE(w, Shdr);
 	image->size += image->tail_bytes;
 }
 
 /* Everything the kernel said in its file header stands, but for the number of segments. */
 static void put_ehdr(const struct writer *w, const void *head)
 {
-	uint64_t phnum = w->phnum < PN_XNUM ? w->phnum : PN_XNUM;
-
 	memcpy(w->head, head, w->ehdr_bytes);
-	if (w->wide) {
-		PUT(w, Elf64_Ehdr, w->head, e_phoff, w->ehdr_bytes);
-		PUT(w, Elf64_Ehdr, w->head, e_phnum, phnum);
-		PUT(w, Elf64_Ehdr, w->head, e_shoff, 0);
-		PUT(w, Elf64_Ehdr, w->head, e_shnum, 0);
-	} else {
-		PUT(w, Elf32_Ehdr, w->head, e_phoff, w->ehdr_bytes);
-		PUT(w, Elf32_Ehdr, w->head, e_phnum, phnum);
-		PUT(w, Elf32_Ehdr, w->head, e_shoff, 0);
-		PUT(w, Elf32_Ehdr, w->head, e_shnum, 0);
-	}
+	PUT(w, Ehdr, w->head, e_phoff, w->ehdr_bytes);
+	PUT(w, Ehdr, w->head, e_phnum, w->phnum < PN_XNUM ? w->phnum : PN_XNUM);
+	PUT(w, Ehdr, w->head, e_shoff, 0);
+	PUT(w, Ehdr, w->head, e_shnum, 0);
 }
 
 static void add_extents(const struct layout *layout, const struct layout_load *load,
@@ -200,9 +173,8 @@ static void plan_head(struct writer *w, const struct layout *layout)
 
 	w->wide = core->elf_class == ELFCLASS64;
 	w->phnum = 1 + layout->loads;
-	w->ehdr_bytes = w->wide ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr);
-	w->head_bytes = w->ehdr_bytes +
-			w->phnum * (w->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr));
+	w->ehdr_bytes = SIZE(w, Ehdr);
+	w->head_bytes = w->ehdr_bytes + w->phnum * SIZE(w, Phdr);
 }
 
 int layout_image(const struct layout *layout, const struct elfcore *core,
