@@ -141,7 +141,8 @@ void elfbuild_finish(struct elfbuild *build)
 	if (!build->no_notes) {
 		put_phdr(build, 0, PT_NOTE, table_end,
 			 &(struct elfbuild_load){ .file_bytes = build->note_bytes });
-		memcpy(build->bytes + table_end, build->notes, build->note_bytes);
+		if (build->note_bytes > 0)
+			memcpy(build->bytes + table_end, build->notes, build->note_bytes);
 	}
 	put_segments(build, !build->no_notes);
 }

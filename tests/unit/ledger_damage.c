@@ -19,10 +19,13 @@
 /* "keep", or "fold" for a process that is still known to loop. */
 static const char *next_crash(int dir_fd, const char *process, const char **ret_said)
 {
+	static char said[256];
 	struct ledger ledger = open_ledger(dir_fd);
 	struct ledger_ticket ticket = crash(&ledger, 1, process, 50);
 
-	*ret_said = ledger.rebuilt ? ledger_windows_said(&ledger) : "good";
+	(void)snprintf(said, sizeof(said), "%s",
+		       ledger.rebuilt ? ledger_windows_said(&ledger) : "good");
+	*ret_said = said;
 	ledger_done(&ledger);
 	return throttle_decision_name(ticket.decision);
 }
@@ -190,12 +193,15 @@ static json_t *newest_line(int dir_fd)
 	return object;
 }
 
-static void append_line(int dir_fd, const json_t *object)
+/* Lets go of the line. */
+static void append_line(int dir_fd, json_t *object)
 {
 	char *text = json_dumps(object, JSON_COMPACT);
 
 	unit_append_file(dir_fd, "counters", text);
 	unit_append_file(dir_fd, "counters", "\n");
+	free(text);
+	json_decref(object);
 }
 
 /* The ledger after the damage; what the log is told is in *ret_said. */
@@ -238,6 +244,8 @@ START_TEST(a_line_that_cannot_be_is_not_believed)
 	(void)json_object_set_new(truth, "time", json_integer(1700000009));
 	if (lies[_i].then)
 		append_line(dir_fd, truth);
+	else
+		json_decref(truth);
 	claim_str_eq(lies[_i].claim, rebuilt_sums(dir_fd, &said), "6 4 2 0 0");
 	claim_int_eq(lies[_i].claim, strstr(said, ", lines left out of the counters: 1") != NULL, 1);
 }
