@@ -72,9 +72,15 @@ static int save_settings(const struct settings *settings)
 	return r;
 }
 
-static int split_saved(char *text, struct settings *settings)
+static bool is_number(const char *text)
 {
-	char *fields[] = { settings->pattern, settings->pipe_limit, settings->suid_dumpable };
+	return *text && text[strspn(text, "0123456789")] == '\0';
+}
+
+static int split_saved(char *text, struct settings *ret_settings)
+{
+	struct settings settings;
+	char *fields[] = { settings.pattern, settings.pipe_limit, settings.suid_dumpable };
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		char *end = strchr(text, '\n');
@@ -85,6 +91,9 @@ static int split_saved(char *text, struct settings *settings)
 		fields[i][end - text] = '\0';
 		text = end + 1;
 	}
+	if (!is_number(settings.pipe_limit) || !is_number(settings.suid_dumpable))
+		return -EINVAL;
+	*ret_settings = settings;
 	return 0;
 }
 
@@ -346,6 +355,9 @@ static int disable_run(struct cmd *cmd)
 	if (r == -ENOENT)
 		(void)cmd_failed(cmd, "what was there before is not known: the kernel's defaults "
 				      "are put back");
+	else if (r == -EINVAL)
+		(void)cmd_failed(cmd, SAVED_DIR "/" SAVED_FILE " is damaged, so what was there "
+				      "before is not known: the kernel's defaults are put back");
 	else if (r != 0)
 		return cmd_failed(cmd, SAVED_DIR "/" SAVED_FILE ": %s", dir_strerror(r));
 	status = put_back(cmd, &saved);

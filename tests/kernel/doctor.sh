@@ -127,6 +127,18 @@ matches 'who gets no more dumps is named' "$(cf enable)" '^another program gets 
 cf disable >/dev/null
 is "the other's pattern is back" "$(cat "$PATTERN")" '|/bin/true %P'
 
+# What was there cannot be read any more: that must not keep us there.
+for saved in 'garbage' $'core\nmany\nnone' $'core\n3' ''; do
+	head -n 1 <<<"$before" >"$PATTERN"
+	enable
+	printf '%s\n' "$saved" >"$SAVED_FILE"
+	message=$(cf disable 2>&1 >/dev/null)
+	is "saved settings that are none: the kernel's own come back" "$? $(settings | xargs)" '0 core 0 0'
+	matches 'and it says so' "$message" "^corefold disable: $SAVED_FILE is damaged"
+done
+sed -n 2p <<<"$before" >"$LIMIT"
+sed -n 3p <<<"$before" >/proc/sys/fs/suid_dumpable
+
 # Somebody takes the pattern alone while we are enabled, as apport does at every boot.
 head -n 1 <<<"$before" >"$PATTERN"
 echo 3 >"$LIMIT"
