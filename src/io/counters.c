@@ -382,15 +382,6 @@ static int roll_into(int dir_fd, FILE *out, uint64_t *ret_bytes)
 
 #define ROLL_FILE ".counters.new"
 
-static bool is_named(int dir_fd, int fd, const char *name)
-{
-	struct stat ours, named;
-
-	return fstat(fd, &ours) == 0 &&
-	       fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
-}
-
 int counters_roll_begin(int dir_fd, uint64_t beyond_bytes, struct counters_roll *roll)
 {
 	_cleanup_fclose_ FILE *out = NULL;
@@ -405,7 +396,7 @@ int counters_roll_begin(int dir_fd, uint64_t beyond_bytes, struct counters_roll 
 	r = dir_open_file(dir_fd, ROLL_FILE, O_RDWR | O_CREAT, &fd);
 	if (r != 0)
 		return r < 0 ? r : -EPERM;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || !is_named(dir_fd, fd, ROLL_FILE))
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || dir_is_named(dir_fd, ROLL_FILE, fd) != 1)
 		return 0; /* somebody is at it, or has just put it in place: then it is the counters */
 	if (ftruncate(fd, 0) < 0)
 		return -errno;

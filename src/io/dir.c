@@ -149,6 +149,17 @@ int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd)
 	return 0;
 }
 
+int dir_is_named(int dir_fd, const char *name, int fd)
+{
+	struct stat ours, named;
+
+	if (fstat(fd, &ours) < 0)
+		return -errno;
+	if (fstatat(dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+}
+
 int dir_look(int dir_fd, const char *name, bool directory, uid_t *ret_uid)
 {
 	struct stat above, st;

@@ -52,6 +52,12 @@ int dir_set_aside(int dir_fd, const char *name);
 /* Opens a file below the directory by the rule above. flags: open(2), with O_CREAT mode 0600. */
 int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd);
 
+/*
+ * Does the open file still stand under this name? Between open and lock it may have been
+ * renamed or replaced. 1 or 0, or -errno where that is not to be known.
+ */
+int dir_is_named(int dir_fd, const char *name, int fd);
+
 /* 0, or the rule that what stands under this name breaks: nothing is opened. Missing is 0. */
 int dir_look(int dir_fd, const char *name, bool directory, uid_t *ret_uid);
 

@@ -174,21 +174,6 @@ static int open_file(struct state *state)
 	return r < 0 ? r : STATE_E_BAD;
 }
 
-/*
- * Was the file renamed or replaced between our open and our lock? 1: no, 0: yes. Not to know
- * is an error: closing a file that is still the state would end the proof that we live.
- */
-static int still_named(const struct state *state)
-{
-	struct stat ours, named;
-
-	if (fstat(state->fd, &ours) < 0)
-		return -errno;
-	if (fstatat(state->dir_fd, STATE_FILE, &named, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
-}
-
 /* Polling, because a blocking flock() cannot be bounded without signals. */
 static int lock_bounded(int fd, unsigned int wait_ms)
 {
@@ -231,7 +216,11 @@ static int open_and_lock(struct state *state, unsigned int wait_ms)
 		r = lock_bounded(state->fd, wait_ms);
 		if (r != 0)
 			return r;
-		r = still_named(state);
+		/*
+		 * Not to know is an error: closing a file that is still the state would end the
+		 * proof that we live.
+		 */
+		r = dir_is_named(state->dir_fd, STATE_FILE, state->fd);
 		if (r < 0)
 			(void)flock(state->fd, LOCK_UN);
 		if (r != 0)

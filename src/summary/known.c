@@ -331,8 +331,8 @@ int known_write(struct known *known, int dir_fd)
 	r = dir_open_file(dir_fd, NEW_FILE, O_RDWR | O_CREAT, &fd);
 	if (r != 0)
 		return r < 0 ? r : -EPERM;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return 0; /* somebody is at it, with the same records */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || dir_is_named(dir_fd, NEW_FILE, fd) != 1)
+		return 0; /* somebody is at it, or was just now, with the same records */
 	if (ftruncate(fd, 0) < 0)
 		return -errno;
 	out_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);

@@ -166,6 +166,25 @@ START_TEST(test_file)
 }
 END_TEST
 
+START_TEST(test_named)
+{
+	int dir_fd = unit_dir(), fd = -1;
+
+	unit_write_file(dir_fd, "a", "1", 1);
+	unit_write_file(dir_fd, "b", "2", 1);
+	ck_assert_int_eq(dir_open_file(dir_fd, "a", O_RDONLY, &fd), 0);
+	ck_assert_int_eq(dir_is_named(dir_fd, "a", fd), 1);
+	ck_assert_int_eq(dir_is_named(dir_fd, "b", fd), 0);
+	ck_assert_int_eq(renameat(dir_fd, "b", dir_fd, "a"), 0);
+	ck_assert_int_eq(dir_is_named(dir_fd, "a", fd), 0);
+	ck_assert_int_eq(unlinkat(dir_fd, "a", 0), 0);
+	ck_assert_int_eq(dir_is_named(dir_fd, "a", fd), 0);
+	ck_assert_int_eq(dir_is_named(-1, "a", fd), -EBADF);
+	close(fd);
+	ck_assert_int_eq(dir_is_named(dir_fd, "a", fd), -EBADF);
+}
+END_TEST
+
 static const struct {
 	const char *claim;
 	size_t bytes;
@@ -238,6 +257,7 @@ int main(void)
 	tcase_add_loop_test(dir_case, test_private, 0, ROWS(privates));
 	tcase_add_loop_test(dir_case, test_below, 0, ROWS(belows));
 	tcase_add_loop_test(dir_case, test_file, 0, ROWS(files));
+	tcase_add_test(dir_case, test_named);
 	tcase_add_loop_test(dir_case, test_read, 0, ROWS(reads));
 	tcase_add_test(dir_case, test_write_fails);
 	tcase_add_test(dir_case, test_strerror);
