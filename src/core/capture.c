@@ -34,6 +34,16 @@ struct capture {
 
 /* ---- an image, in blocks ---- */
 
+/* Head and notes need no process: a core ends behind them, and debuggers read it. */
+static ssize_t take_what_is_known(struct capture *capture, uint64_t offset)
+{
+	const struct image *image = capture->job->image;
+	uint64_t known = image->head_bytes + image->notes_bytes;
+
+	__atomic_store_n(&capture->gone, true, __ATOMIC_RELAXED);
+	return known > offset ? (ssize_t)(known - offset) : -ESRCH;
+}
+
 static ssize_t read_image(void *userdata, uint64_t index, void *block, bool *ret_zeros)
 {
 	struct capture *capture = userdata;
@@ -48,7 +58,7 @@ static ssize_t read_image(void *userdata, uint64_t index, void *block, bool *ret
 	if (r == 0 && *ret_zeros && n < MEMBER_PLAIN)
 		memset(block, 0, n); /* only whole blocks of zeros need no bytes */
 	if (r == -ESRCH)
-		__atomic_store_n(&capture->gone, true, __ATOMIC_RELAXED);
+		return take_what_is_known(capture, offset);
 	return r < 0 ? r : (ssize_t)n;
 }
 
@@ -252,7 +262,9 @@ static int cut_to_whole(const struct capture_job *job, const struct pipeline_res
 {
 	if (ftruncate(job->out_fd, (off_t)done->stored_bytes) < 0)
 		return -errno;
-	return done->stored_bytes > 0 ? 0 : -ENOSPC;
+	if (done->stored_bytes > 0)
+		return 0;
+	return done->read_error ?: -ENOSPC;
 }
 
 void capture_stash(const struct capture_job *job)

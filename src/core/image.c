@@ -96,11 +96,11 @@ int image_read(const struct image *image, const struct memory *memory, uint64_t 
 		     (first == image->extents || image->extent[first].offset >= w.end);
 	if (*ret_zeros)
 		return 0;
+	copy_bytes(&w, image->head, image->head_bytes, 0);
+	copy_bytes(&w, image->notes, image->notes_bytes, image->head_bytes);
 	r = read_extents(image, memory, first, &w, unreadable_bytes);
 	if (r < 0)
 		return r;
-	copy_bytes(&w, image->head, image->head_bytes, 0);
-	copy_bytes(&w, image->notes, image->notes_bytes, image->head_bytes);
 	copy_bytes(&w, image->tail, image->tail_bytes, tail_at);
 	return 0;
 }

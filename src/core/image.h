@@ -38,7 +38,8 @@ void image_done(struct image *image);
 
 /*
  * Reads n bytes at the offset, which lie in the image. *ret_zeros: there was nothing to
- * read, and nothing was written. 0, or -ESRCH: the process is gone.
+ * read, and nothing was written. 0, or -ESRCH: the process is gone, and only what is head
+ * and notes was written.
  */
 int image_read(const struct image *image, const struct memory *memory, uint64_t offset,
 	       void *bytes, size_t n, bool *ret_zeros, _Atomic uint64_t *unreadable_bytes);

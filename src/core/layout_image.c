@@ -151,16 +151,28 @@ static uint64_t memory_offset(const struct elfcore *core, uint64_t head_bytes)
 	return (head_bytes + page - 1) / page * page;
 }
 
+/*
+ * Of notes that were cut the whole ones: debuggers refuse all of a core for half a note. What
+ * came in full stays as it is, whatever it may be.
+ */
+static uint64_t usable_notes(const struct elfcore *core)
+{
+	if (core->note_bytes == core->notes_promised || core->notes_parsed > core->note_bytes)
+		return core->note_bytes;
+	return core->notes_parsed;
+}
+
 /* As many of the notes as there are. */
 static void put_notes(const struct writer *w, const void *head, size_t head_bytes,
 		      struct image *image)
 {
 	const struct elfcore *core = w->core;
 	struct elfcore_segment note = core->segment[0];
+	uint64_t bytes = usable_notes(core);
 	uint64_t left =
 		head_bytes > core->note_offset ? head_bytes - core->note_offset : 0;
 
-	image->notes_bytes = core->note_bytes < left ? core->note_bytes : left;
+	image->notes_bytes = bytes < left ? bytes : left;
 	image->notes = left > 0 ? (const char *)head + core->note_offset : NULL;
 	note.offset = w->head_bytes;
 	note.file_bytes = image->notes_bytes;

@@ -56,7 +56,7 @@ struct pipeline_limits {
 
 struct pipeline_result {
 	enum pipeline_end end;
-	int read_error; /* -errno, for PIPELINE_READ_FAILED */
+	int read_error; /* -errno; 0: none */
 	uint64_t plain_bytes; /* written, in whole members */
 	uint64_t stored_bytes;
 };
