@@ -312,7 +312,10 @@ static int keep_report(struct crash *crash)
 /* A trial that keeps learns what a real keep would, or its folds would all look new. */
 static void learn(struct crash *crash)
 {
-	if (read_head(crash) != 0 || crash->ticket.signature != 0)
+	if (read_head(crash) != 0)
+		return;
+	crash->head_error = head_read_rest(&crash->head, &crash->source, &crash->core);
+	if (crash->ticket.signature != 0)
 		return;
 	crash->ticket.hash = analyse_hash(crash);
 	(void)analyse_unwind(crash, -1, false);

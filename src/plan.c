@@ -149,6 +149,15 @@ enum capture_kind plan_part(const struct take *take)
 	return plan_threads_possible(take) ? CAPTURE_THREADS : CAPTURE_NOTES;
 }
 
+const char *plan_head_cut(const struct crash *crash)
+{
+	if (crash->head_error == ELFCORE_E_SHORT)
+		return "the dump ended inside its headers";
+	if (crash->head_error != 0 && crash->core_parsed)
+		return "the notes of some threads did not come";
+	return NULL;
+}
+
 struct capture_verdict plan_kind(const struct take *take, uint32_t full_of_signature)
 {
 	const struct crash *crash = take->crash;
@@ -178,6 +187,10 @@ struct capture_verdict plan_kind(const struct take *take, uint32_t full_of_signa
 	verdict = capture_plan(&budget);
 	if (verdict.kind == CAPTURE_FULL && take->memory && take->unlisted)
 		plan_lower(&verdict, plan_part(take), "MaxHold is too short to list its pages");
+	/* Half a note and nothing behind it: as it came no debugger would read it. */
+	if (verdict.kind > CAPTURE_NOTES && !take->memory && crash->core_parsed &&
+	    plan_head_cut(crash))
+		plan_lower(&verdict, CAPTURE_NOTES, plan_head_cut(crash));
 	return verdict;
 }
 

@@ -35,6 +35,9 @@ void plan_survey(struct crash *crash);
 /* Lays the full core out. */
 void plan_look(struct take *take);
 
+/* Why the headers or notes are not all there; NULL: they are. */
+const char *plan_head_cut(const struct crash *crash);
+
 /* Can stacks be had: picked from memory, or from the core as it goes by? */
 bool plan_threads_possible(const struct take *take);
 

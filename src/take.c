@@ -45,11 +45,7 @@ static void take_result(struct take *take, const struct capture_result *result)
 			 : take->memory && take->verdict.kind >= CAPTURE_THREADS
 				 ? RECORD_SOURCE_MEM
 				 : RECORD_SOURCE_PIPE;
-	because = result->incomplete_because;
-	if (crash->head_error == ELFCORE_E_SHORT)
-		because = "the dump ended inside its headers";
-	else if (crash->head_error != 0 && crash->core_parsed)
-		because = "the notes of some threads did not come";
+	because = plan_head_cut(crash) ?: result->incomplete_because;
 	if (take->verdict.kind == CAPTURE_THREADS && take->stash.incomplete_because)
 		because = take->stash.incomplete_because;
 	record->complete = !because;
@@ -133,6 +129,11 @@ static bool is_live(const struct take *take)
 	return take->memory && take->crash->source.released_at_ms == 0;
 }
 
+static bool is_signed(const struct crash *crash)
+{
+	return json_object_get(crash->record.details, "signature");
+}
+
 static int run(struct take *take, const struct image *image, struct store_file *file)
 {
 	struct crash *crash = take->crash;
@@ -169,8 +170,11 @@ static int run(struct take *take, const struct image *image, struct store_file *
 		return r;
 	if (crash->source.fd >= 0)
 		return -ETIME; /* not ours to release any more: see guard.c */
-	/* The victim is gone; its threads are unwound from what was stored of it. */
-	if (take->verdict.kind >= CAPTURE_THREADS)
+	/*
+	 * The victim is gone; its threads are unwound from what was stored of it. Where that is
+	 * less than was planned even the registers of the notes tell more than nothing.
+	 */
+	if (take->verdict.kind >= CAPTURE_THREADS || !is_signed(crash))
 		(void)analyse_unwind(crash, file->fd, true);
 	r = store_finish(crash->ledger->store_fd, file, crash->record.id,
 			 STORE_CORE_SUFFIX);

@@ -80,6 +80,7 @@ why_not_whole() {
 	cf info --json last | jq -r '[.capture, .complete, .incomplete_reason, .source] | join("|")'
 }
 head -c 40 "$base/large" >"$base/shorter"
+head -c 600 "$base/large" >"$base/notes" # in the second note
 while IFS=: read -r core why; do
 	handle "$base/$core" -F
 	is "handle $core" $? 0
@@ -92,9 +93,10 @@ done <<-'EOF'
 	garbage:full|false|not an ELF core|pipe
 	short:full|false|the dump ended early|pipe
 	shorter:full|false|the dump ended inside its headers|pipe
+	notes:notes|false|the dump ended inside its headers|pipe
 	empty:none|false|the dump ended before its first byte|none
 EOF
-is 'all of them are counted' "$(cf status --json | jq .crashes)" 47
+is 'all of them are counted' "$(cf status --json | jq .crashes)" 48
 matches 'and say what is wrong' "$(cf info --json last | jq -c .)" 'dump_error'
 
 usage() { # CLAIM ARGUMENT...
@@ -112,7 +114,7 @@ usage 'a signal too large' -P1 -s256
 usage 'a dump mode that is none' -P1 -d3
 usage 'a word too many' -P1 -F word
 usage 'an unknown option' -P1 -Z
-is 'and none of it is counted' "$(cf status --json | jq .crashes)" 47
+is 'and none of it is counted' "$(cf status --json | jq .crashes)" 48
 
 # ---- list, info ----
 

@@ -37,6 +37,9 @@ why() {
 }
 is 'why: the first' "$(why '[.in_window, .limit, .loop, .waiting, .capture, .capture_reason] | join(", ")' "$base/core")" \
 	'1, 8, false, 0, full, within all limits'
+head -c 600 "$base/core" >"$base/half" # in the second note
+is 'why: one that is cut inside its notes' "$(why '[.capture, .capture_reason] | join(", ")' "$base/half")" \
+	'notes, the dump ended inside its headers'
 ten=()
 for ((i = 0; i < 10; i++)); do ten+=("$base/core"); done
 is 'why: the tenth' "$(why '[.in_window, .loop, .waiting, .capture] | map(tostring) | join(", ")' "${ten[@]}")" \
@@ -192,4 +195,8 @@ stopped() {
 for signal in TERM HUP; do stopped "$signal"; done
 "$COREFOLD" replay --why -C "$conf" "${many[@]}" 2>/dev/null | head -1 >/dev/null
 is 'a reader that goes leaves none either' "$(ls -A "$base/tmp")" ''
+cf replay --import "$base/half" >"$base/out" 2>&1
+cf dump last -o "$base/dumped"
+is 'an import of a core that is cut has the note that is whole' \
+	"$(stat -c %s "$base/dumped")" $((64 + 56 + 356))
 finish
