@@ -117,30 +117,6 @@ static void identify(struct crash *crash)
 
 /* ---- 2. the decision ---- */
 
-static void log_decision(const struct crash *crash)
-{
-	const struct ledger *ledger = crash->ledger;
-	const struct ledger_ticket *ticket = &crash->ticket;
-
-	if (ledger->rebuilt && ledger->state->older_version > 0)
-		log_notice("the throttle file was of an earlier corefold (and is throttle.bad "
-			   "now): totals taken over from counters and records, %s",
-			   ledger_windows_said(ledger));
-	else if (ledger->rebuilt)
-		log_warning("the throttle file was damaged (and is throttle.bad now) or gone: "
-			    "totals rebuilt from counters and records, %s",
-			    ledger_windows_said(ledger));
-	if (ledger->events_left_out > 0)
-		log_warning("events: left out what is no crash, lines: %" PRIu64,
-			    ledger->events_left_out);
-	if (ledger->counters_failed)
-		log_warning("cannot append to counters: %s (the next line catches up)",
-			    ledger->counters_failed);
-	if (ticket->without_lock)
-		log_warning("crash of %s (pid %" PRId64 ") counted in events: %s",
-			    ticket->process, crash->request.pid, ticket->reason);
-}
-
 static int decide(struct crash *crash)
 {
 	const struct ledger_crash question = {
@@ -160,7 +136,7 @@ static int decide(struct crash *crash)
 			  crash->record.process, crash->request.pid, crash->request.uid,
 			  strerror(-r));
 	else
-		log_decision(crash);
+		logs_decided(crash);
 	return r;
 }
 

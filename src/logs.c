@@ -106,11 +106,31 @@ void logs_folded(const struct crash *crash)
 
 void logs_found(const struct ledger *ledger, bool was_rebuilt, uint64_t left_out)
 {
-	if (ledger->rebuilt && !was_rebuilt)
+	bool rebuilt = ledger->rebuilt && !was_rebuilt;
+
+	if (rebuilt && ledger->state->older_version > 0)
+		log_notice("the throttle file was of an earlier corefold (and is throttle.bad "
+			   "now): totals taken over from counters and records, %s",
+			   ledger_windows_said(ledger));
+	else if (rebuilt)
 		log_warning("the throttle file was damaged (and is throttle.bad now) or gone: "
 			    "totals rebuilt from counters and records, %s",
 			    ledger_windows_said(ledger));
 	if (ledger->events_left_out > left_out)
 		log_warning("events: left out what is no crash, lines: %" PRIu64,
 			    ledger->events_left_out - left_out);
+}
+
+void logs_decided(const struct crash *crash)
+{
+	const struct ledger *ledger = crash->ledger;
+	const struct ledger_ticket *ticket = &crash->ticket;
+
+	logs_found(ledger, false, 0);
+	if (ledger->counters_failed)
+		log_warning("cannot append to counters: %s (the next line catches up)",
+			    ledger->counters_failed);
+	if (ticket->without_lock)
+		log_warning("crash of %s (pid %" PRId64 ") counted in events: %s",
+			    ticket->process, crash->request.pid, ticket->reason);
 }

@@ -16,6 +16,9 @@ void logs_kept(const struct crash *crash);
  */
 void logs_folded(const struct crash *crash);
 
+/* What was found when the crash was decided, of the state and of the crash. */
+void logs_decided(const struct crash *crash);
+
 /*
  * What was found when the lock was taken once more, to end a keep. was_rebuilt, left_out: what
  * had been found, and told, before.
