@@ -96,7 +96,8 @@ done
 
 # In-flight entries of handlers that are gone, then damaged.
 with_past
-"$base/victim-killer" "$base/corefold" 100000 "$base/victim-big" 64 >/dev/null
+"$base/victim-killer" "$base/corefold" 100000 "$base/victim-big" 300 >"$base/out"
+is 'a capturing handler is killed' "$(cat "$base/out")" killed
 settle
 for ((i = 0; i < 12; i++)); do
 	random $((36864 + i * 1500)) 40 # behind the places
