@@ -78,9 +78,12 @@ START_TEST(test_ids)
 {
 	json_t *json = json_pack("{s:s, s:i, s:i, s:s, s:s}", "id", "20231114T221320-000001",
 				 "weight", 1, "time", 1700000000, "process", "p", "decision", "keep");
+	json_t *changed = json_loads(ids[_i].changed, 0, NULL);
 
-	ck_assert_int_eq(json_object_update(json, json_loads(ids[_i].changed, 0, NULL)), 0);
+	ck_assert_int_eq(json_object_update(json, changed), 0);
 	claim_int_eq(ids[_i].claim, record_is_of(json, ids[_i].id), ids[_i].is_of);
+	json_decref(changed);
+	json_decref(json);
 }
 END_TEST
 
