@@ -191,8 +191,14 @@ static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_
 	r = client_unwind(&request, ret_answer);
 	if (r == CLIENT_E_TIME && drop_named(&request, modules)) /* their file systems may be why */
 		r = client_unwind(&request, ret_answer);
+	if (r == CLIENT_E_TIME && all_threads) { /* very many: the one that crashed names the bug */
+		request.threads = 1;
+		r = client_unwind(&request, ret_answer);
+	}
 	if (r == 0 && crash->files)
 		ask_with_files(crash->files, &request, ret_answer);
+	if (r == 0 && all_threads && request.threads == 1)
+		(void)json_object_set_new(*ret_answer, "complete", json_false());
 	(void)close(request.head_fd);
 	return r;
 }

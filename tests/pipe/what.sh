@@ -157,4 +157,22 @@ if command -v g++ >/dev/null && g++ "$SOURCES/victim.cc" -O0 -o "$base/shop" 2>/
 else
 	echo '# no g++ here: no exception'
 fi
+# ---- an unwinder that has no time for all threads ----
+
+mkdir "$base/slow"
+cp "$COREFOLD" "$base/slow/"
+cat >"$base/slow/corefold-unwind" <<-END
+	#!/bin/sh
+	case " \$* " in *' --threads=1 '*) exec ${COREFOLD%/*}/corefold-unwind "\$@" ;; esac
+	exec sleep 60
+END
+chmod 0755 "$base/slow/corefold-unwind"
+new_state
+cf replay --import "$base/segv.core" >/dev/null 2>&1
+signature=$(record .signature)
+"$base/slow/corefold" replay -C "$conf" --import "$base/segv.core" >/dev/null 2>&1
+is 'no time for all threads: the one that crashed gives the signature' "$(record .signature)" "$signature"
+is 'and it is said' "$(record '[.unwind_complete, .unwind_error] | map(tostring) | join(" ")')" 'false null'
+matches 'info, too' "$(cf info)" 'not all of them could be unwound in time'
+
 finish
