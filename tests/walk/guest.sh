@@ -100,8 +100,11 @@ look() {
 # cron does it, at its own time.
 has_mail() { grep -q looper /var/mail/walker 2>/dev/null; }
 mail() {
+	local day
 	systemctl stop corefold-tick.timer
-	date -s '06:16:00' >/dev/null # a minute for cron to start in
+	# The next such time, not one before the crashes; and a minute for cron to start in.
+	[ "$(date +%H%M)" -lt 616 ] || day=tomorrow
+	date -s "${day:-today} 06:16:00" >/dev/null
 	hwclock --utc --systohc # or the next boot is before this one
 	systemctl restart cron
 	until_true has_mail || failed "no mail: $(journalctl -q -u cron -n 5 -o cat)"
