@@ -18,6 +18,7 @@
 #include "handle.h"
 #include "io/clock.h"
 #include "io/compat.h"
+#include "io/process.h"
 #include "policy/units.h"
 #include "take.h"
 
@@ -26,6 +27,8 @@
 /* The threads' second; see take.c. */
 #define LESS_MS 1000
 #define LOOK_AGAIN_MS 50
+/* From here on whoever hangs is left behind; a slow disk has time. */
+#define DEADLINE_S 600
 
 struct attempt {
 	struct crash crash;
@@ -131,6 +134,7 @@ bool guard_take(struct crash *crash)
 	struct record *record = &crash->record;
 	bool wants_stacks = kind != CONFIG_KIND_NOTES && kind != CONFIG_KIND_NONE;
 
+	process_deadline(DEADLINE_S);
 	if (attempt_make(crash, kind, until_ms))
 		return false;
 	until_ms = clock_monotonic_ms() + LESS_MS + GRACE_MS;

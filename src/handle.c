@@ -26,6 +26,7 @@
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/log.h"
+#include "io/process.h"
 #include "io/store.h"
 #include "logs.h"
 #include "loops.h"
@@ -54,9 +55,11 @@ static void limit_hold(struct crash *crash)
 {
 	int64_t hold_ms = crash->config->max_hold_ns / (NS_PER_SEC / 1000);
 
-	if (!crash->replayed)
-		source_set_deadline(&crash->source,
-				    crash->started_ms + (hold_ms > HEAD_MS ? hold_ms : HEAD_MS));
+	if (crash->replayed)
+		return;
+	source_set_deadline(&crash->source,
+			    crash->started_ms + (hold_ms > HEAD_MS ? hold_ms : HEAD_MS));
+	process_deadline((unsigned int)(hold_ms / 1000) + PROCESS_LOOK_S);
 }
 
 static int read_head(struct crash *crash)

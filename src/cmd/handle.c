@@ -31,7 +31,6 @@
 #include "io/process.h"
 #include "policy/units.h"
 
-#define DEADLINE_S 600
 #define LETTER_AS_ROOT 257
 
 static const struct cmd_option options[] = {
@@ -193,7 +192,7 @@ static void harden(void)
 	bool has_stderr = process_repair_stdio();
 
 	(void)process_undumpable();
-	process_deadline(DEADLINE_S);
+	process_deadline(PROCESS_LOOK_S);
 	(void)signal(SIGPIPE, SIG_IGN);
 	log_open(has_stderr);
 	/* Spares every crash the reading of /etc/localtime and /dev/urandom. */

@@ -30,6 +30,9 @@ int process_take_stdin(void);
  */
 int process_undumpable(void);
 
+/* What waits for the victim's address space, whose lock may be held for ever, has so long. */
+#define PROCESS_LOOK_S 30
+
 /* Ends this process with SIGALRM after that many seconds, whatever it is doing. 0: never. */
 void process_deadline(unsigned int seconds);
 

@@ -95,4 +95,26 @@ is 'three of the four had to step down' \
 	done | grep -c 'share of MaxCaptures')" 3
 is 'all are counted' "$(status '"\(.crashes) \(.kept_weight) \(.in_flight)"')" '5 5 0'
 holds 'the ledger adds up' ledger_holds
+
+# ---- an address space that nobody can look into ----
+
+new_state
+rm "$base/servers"
+"$base/victim-fuse" "$base/fuse" lock 30002 >>"$base/servers" &
+for ((i = 0; i < 100; i++)); do
+	[ -z "$(running 0)" ] || break
+	sleep 0.1
+done
+sleep 1
+matches 'root waits for its lock' "$(running 0)" '^/proc/'
+for ((i = 0; i < 60; i++)); do
+	[ -n "$(running 0)" ] || break
+	sleep 1
+done
+is '... but not for ever' "$(running 0)" ''
+xargs -r kill -KILL <"$base/servers"
+crash -n innocent "$base/victim-abort"
+settle
+is 'a crash after it is kept' "$(kept innocent)" 1
+holds 'the ledger adds up' ledger_holds
 finish

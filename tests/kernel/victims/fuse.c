@@ -15,6 +15,8 @@
  *   header   the first one of a mapping, which the kernel itself looks at before it dumps
  *   open     the file of an executable mapping cannot be opened (through an overlay, which
  *            opens it with the rights of the one who mounted it)
+ *   lock     a process that shares the memory waits for a page with the lock of the address
+ *            space held, and another one for that lock, so that nobody else gets it
  *
  * Prints the server's pid, which is to be killed to let everybody go.
  */
@@ -82,7 +84,11 @@ static void answer_read(int fd, const struct fuse_in_header *in)
 {
 	const struct fuse_read_in *want = (const void *)(in + 1);
 	static const char zeros[65536];
+	static int refused;
 
+	/* Whoever is refused asks again, and then keeps the lock while it waits. */
+	if (want->offset >= ANSWERED_BYTES && refused++ == 0)
+		reply(fd, in, -EIO, NULL, 0);
 	if (want->offset < ANSWERED_BYTES)
 		reply(fd, in, 0, zeros, want->size < sizeof(zeros) ? want->size : sizeof(zeros));
 }
@@ -257,6 +263,30 @@ static void crash_on_it(char *map)
 	(void)swapcontext(&here, &there);
 }
 
+static int read_page(void *page)
+{
+	(void)*(volatile char *)page;
+	return 0;
+}
+
+static int take_lock(void *unused)
+{
+	(void)unused;
+	(void)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return 0;
+}
+
+/* Other processes: the threads of this one end before it is dumped. */
+static void share_memory(int (*run)(void *), void *argument)
+{
+	static char stack[2][65536] __attribute__((aligned(16)));
+	static size_t n;
+
+	if (clone(run, stack[n++] + sizeof(stack[0]), CLONE_VM, argument) < 0)
+		fail("clone");
+	(void)usleep(300000); /* nothing tells that it waits */
+}
+
 static void crash(const char *mode, char **argv)
 {
 	const int rw = PROT_READ | PROT_WRITE;
@@ -281,6 +311,10 @@ static void crash(const char *mode, char **argv)
 	if (strcmp(mode, "header") == 0) {
 		(void)munmap(map, FUSE_FILE_BYTES);
 		(void)map_file("/mnt/f/other", NULL, PROT_READ, 4096);
+	}
+	if (strcmp(mode, "lock") == 0) {
+		share_memory(read_page, map + ANSWERED_BYTES);
+		share_memory(take_lock, NULL);
 	}
 	*silent = true;
 	abort();
