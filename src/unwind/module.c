@@ -13,6 +13,7 @@
 #include "unwind/debugframe.h"
 #include "unwind/ehindex.h"
 #include "unwind/symbols.h"
+#include "unwind/unlisted.h"
 
 #define PHDRS_MAX 128u
 #define NOTES_MAX 4096u
@@ -223,22 +224,31 @@ static void group_mappings(struct modules *modules, const struct elfcore *core)
 	}
 }
 
-/* Without NT_FILE an image still shows by its first bytes. */
+/*
+ * Without NT_FILE an image still shows by its first bytes, before its code. That list is left
+ * out of a core with very many mappings: most of them are no images and are not looked at.
+ */
 static void guess_modules(struct modules *modules, const struct space *space,
 			  struct memory *memory)
 {
-	for (size_t i = 0; i < space->segments && i < 4 * MODULE_MAX; i++) {
-		const struct elfcore_segment *s = &space->segment[i];
-		char magic[SELFMAG];
+	size_t looks = 0;
+
+	for (size_t i = 0; i < space->segments; i++) {
+		const struct elfcore_segment *s = &space->segment[i], *first = NULL;
 		struct module *last =
 			modules->n > 0 ? &modules->module[modules->n - 1] : NULL;
+		bool goes_on = last && last->end == s->vaddr;
 
-		if (memory_read(memory, s->vaddr, magic, sizeof(magic)) == 0 &&
-		    memcmp(magic, ELFMAG, SELFMAG) == 0)
-			(void)add_module(modules, s->vaddr, s->vaddr + s->memory_bytes,
+		if ((s->flags & PF_X) && looks++ < 4 * MODULE_MAX)
+			first = unlisted_image(space, i, memory);
+		if (first && (!last || first->vaddr > last->base)) {
+			if (last && last->end > first->vaddr)
+				last->end = first->vaddr;
+			(void)add_module(modules, first->vaddr, s->vaddr + s->memory_bytes,
 					 NULL);
-		else if (last && last->end == s->vaddr)
+		} else if (goes_on) {
 			last->end += s->memory_bytes;
+		}
 	}
 }
 
@@ -440,7 +450,10 @@ bool modules_offer_file(struct modules *modules, const struct elfcore *core,
 	}
 	if (same) {
 		m->fd = fd;
-		back_by_file(m, core, memory, space);
+		if (core->mappings > 0)
+			back_by_file(m, core, memory, space);
+		else
+			unlisted_back(m, memory);
 		examine(m, core, memory); /* its notes may have been out of reach */
 		return true;
 	}

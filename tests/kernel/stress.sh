@@ -161,6 +161,8 @@ if [ "$(cat /proc/sys/vm/max_map_count)" -ge 150000 ] ||
 	set_sysctl /proc/sys/vm/max_map_count 150000; then
 	bounded '70,000 mappings' 64 "$memory" mappings 70000
 	is 'which are a full core' "$(last '[.capture, .complete]')" '["full",true]'
+	matches 'whose frames are found although the kernel lists no files' \
+		"$(cf info --json victim-memory | jq -r '.threads[0].frames[].symbol')" '^stumble$'
 else
 	echo '# max_map_count cannot be raised here'
 fi
