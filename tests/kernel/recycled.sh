@@ -20,7 +20,10 @@ pid=\$(echo " \$*" | /bin/sed 's/.* -P\([0-9]*\) .*/\1/')
 n=1
 while [ -e $base/go/\$pid.\$n.here ]; do n=\$((n + 1)); done
 : >$base/go/\$pid.\$n.here
-while [ ! -e $base/go/\$pid.\$n ]; do /bin/sleep 0.05; done
+while [ ! -e $base/go/\$pid.\$n ]; do
+	/bin/sleep 0.05
+	[ -d $base ] || exit 1 # the test was killed
+done
 exec $base/corefold "\$@"
 EOS
 chmod 0755 "$base/late"
