@@ -120,6 +120,18 @@ static void identify(struct crash *crash)
 
 /* ---- 2. the decision ---- */
 
+/*
+ * The victim of a fold waits for the decision, and not for the line about it. What may be a
+ * new bug is looked at first, and for whoever is told of a loop the unit is.
+ */
+static void on_decided(void *userdata, const struct ledger_ticket *ticket)
+{
+	struct crash *crash = userdata;
+
+	if (ticket->decision == THROTTLE_FOLD && !ticket->may_be_novel && !ticket->loop_started)
+		source_release(&crash->source);
+}
+
 static int decide(struct crash *crash)
 {
 	const struct ledger_crash question = {
@@ -127,6 +139,8 @@ static int decide(struct crash *crash)
 		.process = crash->record.process,
 		.wall_ns = crash->request.time_ns,
 		.imported = crash->replayed,
+		.decided = on_decided,
+		.userdata = crash,
 	};
 	struct clock_reading now;
 	int r;

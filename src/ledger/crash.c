@@ -272,6 +272,8 @@ static int decide(struct ledger *ledger, const struct ledger_crash *crash,
 	r = state_write(state, ticket->slot, &slot, ticket->inflight, false);
 	if (r != 0)
 		return r;
+	if (crash->decided)
+		crash->decided(crash->userdata, ticket);
 	event.slot = &slot;
 	event.reserved_id = ticket->id[0] ? ticket->id : NULL;
 	event.reserved_weight = ticket->weight;

@@ -68,6 +68,8 @@ struct ledger {
 
 #define LEDGER_NULL { .dir_fd = -1, .store_fd = -1, .covered = true }
 
+struct ledger_ticket;
+
 /* A crash to be decided. */
 struct ledger_crash {
 	uint32_t uid;
@@ -75,6 +77,9 @@ struct ledger_crash {
 	int64_t wall_ns; /* when it happened; 0: now, unless it is imported */
 	bool imported; /* happened at wall_ns, maybe long ago: the hours are not marked */
 	uint64_t signature; /* 0: unknown */
+	/* Called when the decision stands, before its line in the counters; or NULL. */
+	void (*decided)(void *userdata, const struct ledger_ticket *ticket);
+	void *userdata;
 };
 
 /* What was decided, and the claim to settle it later. */

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "io/counters.h"
 #include "io/events.h"
 #include "ledgerutil.h"
 #include "unit.h"
@@ -193,6 +195,51 @@ END_TEST
 
 /* ---- novelty while a crash is being kept ---- */
 
+struct seen {
+	int dir_fd;
+	int times;
+	enum throttle_decision decision;
+	off_t bytes; /* of the counters, at that moment */
+};
+
+static off_t counters_bytes(int dir_fd)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, COUNTERS_FILE, &st, 0) == 0 ? st.st_size : 0;
+}
+
+static void see(void *userdata, const struct ledger_ticket *ticket)
+{
+	struct seen *seen = userdata;
+
+	seen->times++;
+	seen->decision = ticket->decision;
+	seen->bytes = counters_bytes(seen->dir_fd);
+}
+
+START_TEST(the_decision_is_told_before_its_line_is_written)
+{
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+	struct seen seen = { .dir_fd = dir_fd };
+	const struct ledger_crash question = { .process = "p", .decided = see, .userdata = &seen };
+
+	for (int i = 0; i < 4; i++) {
+		const struct clock_reading now = now_at(i);
+		off_t before = counters_bytes(dir_fd);
+		struct ledger_ticket ticket;
+
+		ck_assert_int_eq(ledger_crash(&ledger, &question, &now, &ticket), 0);
+		ck_assert_int_eq(seen.times, i + 1);
+		ck_assert_int_eq(seen.decision, ticket.decision);
+		ck_assert_int_eq(seen.bytes, before);
+		ck_assert_int_gt(counters_bytes(dir_fd), before);
+	}
+	ledger_done(&ledger);
+}
+END_TEST
+
 START_TEST(a_new_bug_is_seen_while_another_is_being_kept)
 {
 	struct ledger ledger = open_ledger(unit_dir());
@@ -225,6 +272,7 @@ int main(void)
 	TCase *events = unit_case(suite, "events");
 	TCase *rebuild = unit_case(suite, "rebuild");
 	TCase *novelty = unit_case(suite, "novelty");
+	TCase *decision = unit_case(suite, "decision");
 
 	tcase_add_test(events, an_event_without_a_free_entry_waits);
 	tcase_add_test(events, what_is_no_event_is_named_once);
@@ -233,6 +281,7 @@ int main(void)
 	tcase_add_test(rebuild, a_keep_whose_end_no_line_tells_counts_once);
 	tcase_add_test(rebuild, a_record_whose_event_is_still_to_be_merged_counts_once);
 	tcase_add_test(rebuild, events_that_were_merged_are_not_merged_by_a_rebuild);
+	tcase_add_test(decision, the_decision_is_told_before_its_line_is_written);
 	tcase_add_test(novelty, a_new_bug_is_seen_while_another_is_being_kept);
 	ledger_damage_cases(suite);
 	return unit_main(suite);
