@@ -120,14 +120,19 @@ static int take_files(struct elfcore *core, const unsigned char *p, size_t n)
 	return 0;
 }
 
-/* Notes of a thread follow its NT_PRSTATUS. */
+/* Notes of a thread follow its NT_PRSTATUS, also those of a thread that was left out. */
 static void take_machine_note(struct elfcore *core, uint32_t type, const unsigned char *p,
 			      size_t n)
 {
+	struct elfcore_thread *last;
+
 	if ((type != NT_386_TLS && type != NT_ARM_TLS) || core->threads == 0)
 		return;
-	core->thread[core->threads - 1].tls = p;
-	core->thread[core->threads - 1].tls_bytes = n;
+	last = &core->thread[core->threads - 1];
+	if (last->tls)
+		return;
+	last->tls = p;
+	last->tls_bytes = n;
 }
 
 static int take_note(struct elfcore *core, uint32_t type, const unsigned char *p, size_t n)

@@ -356,6 +356,26 @@ START_TEST(test_no_siginfo)
 }
 END_TEST
 
+/* Too short, or one too many: what follows it is not of the thread before. */
+START_TEST(test_thread_left_out)
+{
+	struct elfbuild build = { .elf_class = ELFCLASS64, .byte_order = ELFDATA2LSB };
+	unsigned char status[336] = { 0 }, tls[2] = { 1, 2 };
+	struct elfcore core = ELFCORE_NULL;
+
+	elfbuild_note(&build, "CORE", NT_PRSTATUS, status, sizeof(status));
+	elfbuild_note(&build, "LINUX", NT_ARM_TLS, &tls[0], 1);
+	elfbuild_note(&build, "CORE", NT_PRSTATUS, status, 8);
+	elfbuild_note(&build, "LINUX", NT_ARM_TLS, &tls[1], 1);
+	elfbuild_finish(&build);
+	ck_assert_int_eq(elfcore_parse(build.bytes, build.n, &core), 0);
+	ck_assert_uint_eq(core.threads, 1);
+	ck_assert_int_eq(*(const unsigned char *)core.thread[0].tls, 1);
+	elfcore_done(&core);
+	elfbuild_done(&build);
+}
+END_TEST
+
 START_TEST(test_strerror)
 {
 	ck_assert_str_eq(elfcore_strerror(ELFCORE_E_NOT_CORE), "not an ELF core");
@@ -375,6 +395,7 @@ int main(void)
 	tcase_add_test(form, test_no_notes);
 	tcase_add_test(form, test_sent_signal);
 	tcase_add_test(form, test_no_siginfo);
+	tcase_add_test(form, test_thread_left_out);
 	tcase_add_test(form, test_strerror);
 	tcase_add_loop_test(lie, test_cut, 0, 4);
 	tcase_add_loop_test(lie, test_lie, 0, ROWS(lies));
