@@ -191,9 +191,13 @@ bool victim_matches_auxv(struct victim *victim, const void *auxv, size_t auxv_by
 {
 	if (!victim->verified)
 		return false;
+	/* Either is gone when the process was killed. */
+	if (victim->auxv_bytes == 0 || auxv_bytes == 0) {
+		distrust(victim, "nothing proves that the dump is of the process that /proc/PID shows");
+		return false;
+	}
 	/* The note is as long as the kernel's vector; /proc ends at AT_NULL. Compare what both have. */
-	if (victim->auxv_bytes == 0 || auxv_bytes == 0 ||
-	    memcmp(victim->auxv, auxv,
+	if (memcmp(victim->auxv, auxv,
 		   victim->auxv_bytes < auxv_bytes ? victim->auxv_bytes : auxv_bytes) != 0) {
 		distrust(victim, "the dump is not of the process that /proc/PID shows");
 		return false;
