@@ -25,6 +25,7 @@ struct capture {
 	const struct capture_job *job;
 	size_t head_at; /* of the head, handed out so far */
 	uint64_t source_at; /* of the core */
+	int source_error; /* -errno: what came before it is kept */
 	uint64_t existing_bytes; /* in pages of it that are not all zeros */
 	bool let_go;
 	bool gone;
@@ -83,18 +84,21 @@ static ssize_t next_bytes(struct capture *capture, char *block)
 {
 	const struct capture_job *job = capture->job;
 	size_t n = job->head_bytes - capture->head_at;
-	ssize_t more = 0;
+	ssize_t more = 1;
 
 	if (n > MEMBER_PLAIN)
 		n = MEMBER_PLAIN;
 	if (n > 0)
 		memcpy(block, (const char *)job->head + capture->head_at, n);
 	capture->head_at += n;
-	if (n < MEMBER_PLAIN)
-		more = source_read_full(job->source, block + n, MEMBER_PLAIN - n);
+	while (n < MEMBER_PLAIN && more > 0) {
+		more = source_read_some(job->source, block + n, MEMBER_PLAIN - n);
+		n += more > 0 ? (size_t)more : 0;
+	}
 	if (more < 0)
+		capture->source_error = (int)more;
+	if (more < 0 && n == 0)
 		return more;
-	n += (size_t)more;
 	if (job->stash)
 		stash_put(job->stash, capture->source_at, block, n);
 	capture->source_at += n;
@@ -118,6 +122,12 @@ static uint64_t source_bytes(const struct capture_job *job)
 	return job->core ? job->core->end + BEHIND_MEMORY : UINT64_MAX;
 }
 
+static const char *source_end_text(const struct capture *capture)
+{
+	return capture_end_text(capture->source_error == -ETIME ? PIPELINE_HELD_TOO_LONG
+								: PIPELINE_READ_FAILED);
+}
+
 /* ---- the source, for the stash ---- */
 
 static void drain(struct capture *capture)
@@ -136,9 +146,8 @@ static void drain(struct capture *capture)
 		}
 		n = next_bytes(capture, block);
 	}
-	if (n < 0)
-		job->stash->incomplete_because = capture_end_text(
-			n == -ETIME ? PIPELINE_HELD_TOO_LONG : PIPELINE_READ_FAILED);
+	if (n < 0 || capture->source_error != 0)
+		job->stash->incomplete_because = source_end_text(capture);
 	else if (capture->source_at < job->core->end)
 		job->stash->incomplete_because = ended_early;
 }
@@ -238,6 +247,8 @@ static const char *shortfall(const struct capture *capture,
 		return "the process was killed during the dump";
 	if (done->end != PIPELINE_ALL)
 		return capture_end_text(done->end);
+	if (capture->source_error != 0)
+		return source_end_text(capture);
 	if (!job->core)
 		return "not an ELF core";
 	if (!job->image)

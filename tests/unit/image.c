@@ -150,6 +150,43 @@ START_TEST(test_gone)
 }
 END_TEST
 
+/* The kernel waits for memory that does not answer, and the deadline passes. */
+START_TEST(test_pipe_stops)
+{
+	static const char more[1000];
+	struct elfbuild build = process(3);
+	struct elfcore core = ELFCORE_NULL;
+	struct source source;
+	int out_fd = openat(unit_dir(), "out", O_RDWR | O_CREAT | O_CLOEXEC, 0600), fd[2];
+	struct capture_job job = {
+		.source = &source,
+		.head = build.bytes,
+		.head_bytes = build.head_bytes,
+		.core = &core,
+		.out_fd = out_fd,
+		.oom_score_fd = -1,
+		.max_bytes = UINT64_MAX,
+		.limits = { .buffer_bytes = 8u << 20,
+			    .hold_until_ms = INT64_MAX,
+			    .stop_at_ms = INT64_MAX },
+	};
+	struct capture_result result;
+
+	ck_assert_int_eq(elfcore_parse(build.bytes, build.head_bytes, &core), 0);
+	ck_assert_int_eq(pipe(fd), 0);
+	ck_assert_int_eq(write(fd[1], more, sizeof(more)), sizeof(more));
+	source_pipe(&source, fd[0]);
+	source_set_deadline(&source, 1);
+	ck_assert_int_eq(capture_run(&job, &result), 0);
+	ck_assert_str_eq(result.incomplete_because, "MaxHold reached");
+	ck_assert_uint_eq(result.core_bytes, build.head_bytes + sizeof(more));
+	close(fd[1]);
+	close(out_fd);
+	elfcore_done(&core);
+	elfbuild_done(&build);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("image");
@@ -158,5 +195,6 @@ int main(void)
 	tcase_add_loop_test(tcase, test_cut_notes, 0, ROWS(cuts));
 	tcase_add_test(tcase, test_broken_note_stays);
 	tcase_add_loop_test(tcase, test_gone, 0, ROWS(gone));
+	tcase_add_test(tcase, test_pipe_stops);
 	return unit_main(suite);
 }
