@@ -240,10 +240,12 @@ static int after_settling(struct crash *crash, int r)
 	return 0;
 }
 
-static const char *head_problem(int r)
+static const char *head_problem(const struct crash *crash)
 {
-	return r == -ETIME ? "the kernel wrote no head of a dump within MaxHold"
-			   : elfcore_strerror(r);
+	if (crash->head_error != -ETIME)
+		return elfcore_strerror(crash->head_error);
+	return crash->core_parsed ? "the kernel did not write all notes within MaxHold"
+				  : "the kernel wrote no head of a dump within MaxHold";
 }
 
 /*
@@ -262,7 +264,7 @@ static void read_rest(struct crash *crash)
 	}
 	if (crash->head_error != 0)
 		record_set(&crash->record, "dump_error",
-			   json_string(head_problem(crash->head_error)));
+			   json_string(head_problem(crash)));
 }
 
 int handle_keep(struct crash *crash)

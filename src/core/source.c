@@ -76,7 +76,7 @@ bool source_take_away(struct source *source)
 	return move_hold(source, SOURCE_TAKEN_AWAY);
 }
 
-/* Where that is refused 64 KiB do, too. */
+/* Where that is refused what there is does, too: 64 KiB, of a user with many pipes 8. */
 void source_widen(struct source *source)
 {
 	if (source->fd >= 0)
