@@ -8,6 +8,7 @@
 
 #include "analyse.h"
 #include "cmd/table.h"
+#include "core/corefile.h"
 #include "io/clock.h"
 #include "policy/units.h"
 #include "take.h"
@@ -63,6 +64,13 @@ static void look_at_window(const struct crash *crash, const struct state_slot *s
 		why->waiting = process->pending - 1;
 }
 
+/* More than headers and notes is missing: those have a reason of their own. */
+static bool ends_early(const struct crash *crash)
+{
+	return crash->core_parsed && crash->head_error == 0 && crash->source.file &&
+	       corefile_size(crash->source.file) < crash->core.end;
+}
+
 static void look_at_capture(struct crash *crash, struct why *why)
 {
 	struct capture_verdict plan = { 0 };
@@ -77,7 +85,8 @@ static void look_at_capture(struct crash *crash, struct why *why)
 	}
 	plan = take_plan(crash);
 	why->capture = capture_kind_name(plan.kind);
-	(void)snprintf(why->capture_reason, sizeof(why->capture_reason), "%s", plan.reason);
+	(void)snprintf(why->capture_reason, sizeof(why->capture_reason), "%s%s", plan.reason,
+		       ends_early(crash) ? ", but the dump ended early" : "");
 }
 
 int why_find(struct cmd *cmd, struct crash *crash, struct why *ret_why)

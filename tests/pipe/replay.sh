@@ -40,6 +40,9 @@ is 'why: the first' "$(why '[.in_window, .limit, .loop, .waiting, .capture, .cap
 head -c 600 "$base/core" >"$base/half" # in the second note
 is 'why: one that is cut inside its notes' "$(why '[.capture, .capture_reason] | join(", ")' "$base/half")" \
 	'notes, the dump ended inside its headers'
+head -c -4096 "$base/core" >"$base/early"
+is 'why: one that is cut behind them' "$(why '[.capture, .capture_reason] | join(", ")' "$base/early")" \
+	'full, within all limits, but the dump ended early'
 ten=()
 for ((i = 0; i < 10; i++)); do ten+=("$base/core"); done
 is 'why: the tenth' "$(why '[.in_window, .loop, .waiting, .capture] | map(tostring) | join(", ")' "${ten[@]}")" \
