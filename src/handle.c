@@ -248,20 +248,29 @@ static const char *head_problem(const struct crash *crash)
 				  : "the kernel wrote no head of a dump within MaxHold";
 }
 
+static void learn_hash(struct crash *crash)
+{
+	struct clock_reading now;
+
+	if (crash->ticket.hash == 0 && clock_read(&now) == 0)
+		(void)ledger_learn_hash(crash->ledger, &crash->ticket, analyse_hash(crash), &now);
+}
+
 /*
  * With many threads most of the head is still to come, and the kernel writes it beside us:
- * as long as there is room in the pipe.
+ * as long as there is room in the pipe. So what else is to be done comes between.
  */
 static void read_rest(struct crash *crash)
 {
 	struct head *head = &crash->head;
 
-	if (crash->core_parsed) {
+	if (crash->core_parsed)
 		head_top_up(head, &crash->source);
+	learn_hash(crash);
+	if (crash->core_parsed && head->used < head->size)
 		plan_survey(crash);
+	if (crash->core_parsed)
 		crash->head_error = head_read_rest(head, &crash->source, &crash->core);
-		describe_threads(crash);
-	}
 	if (crash->head_error != 0)
 		record_set(&crash->record, "dump_error",
 			   json_string(head_problem(crash)));
@@ -269,7 +278,6 @@ static void read_rest(struct crash *crash)
 
 int handle_keep(struct crash *crash)
 {
-	struct clock_reading now;
 	bool left_behind = false;
 	int r;
 
@@ -278,13 +286,12 @@ int handle_keep(struct crash *crash)
 	verify(crash);
 	describe_crash(crash);
 	read_rest(crash);
-	if (crash->ticket.hash == 0 && clock_read(&now) == 0)
-		(void)ledger_learn_hash(crash->ledger, &crash->ticket, analyse_hash(crash), &now);
 	if (crash->replayed)
 		take_core(crash);
 	else
 		left_behind = guard_take(crash);
 	source_release(&crash->source);
+	describe_threads(crash);
 	crash->record.total_ms = clock_monotonic_ms() - crash->started_ms;
 	r = settle_record(crash->ledger, &crash->ticket, &crash->record);
 	r = after_settling(crash, r);

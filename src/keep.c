@@ -5,6 +5,7 @@
  * started by hand; it has no privileges that its caller did not have.
  */
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,9 @@ int main(int argc, char **argv)
 	int r;
 
 	(void)process_undumpable(); /* exec has reset it */
+#ifdef M_ARENA_MAX
+	(void)mallopt(M_ARENA_MAX, 1); /* of glibc: a heap for each thread takes longer than a lock */
+#endif
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)setenv("TZ", "UTC0", 1);
 	clock_assume_initial_namespace();
