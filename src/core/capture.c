@@ -298,6 +298,7 @@ int capture_run(const struct capture_job *job, struct capture_result *ret_result
 		.readers = !job->image		      ? 1
 			   : processors < READERS_MAX ? processors
 						      : READERS_MAX,
+		.own_blocks = job->image ? image_own_bytes(job->image) / MEMBER_PLAIN : 0,
 		.blocks = bytes == UINT64_MAX ? UINT64_MAX
 					      : (bytes + MEMBER_PLAIN - 1) / MEMBER_PLAIN,
 	};

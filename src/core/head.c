@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
+#include "core/hugepages.h"
 #include "io/compat.h"
 
 /* Header and table of a small core, in one read. */
@@ -33,9 +35,12 @@ int head_make_room(struct head *head, uint64_t room)
 		return ELFCORE_E_LIMIT;
 	if (room <= head->room)
 		return 0;
-	larger = realloc(head->bytes, room);
+	larger = hugepages_alloc(room);
 	if (!larger)
 		return -ENOMEM;
+	if (head->used > 0)
+		memcpy(larger, head->bytes, head->used);
+	free(head->bytes);
 	head->bytes = larger;
 	head->room = room;
 	return 0;

@@ -60,7 +60,7 @@ static void zero_until(const struct window *w, uint64_t *done, uint64_t end)
 static int read_extents(const struct image *image, const struct memory *memory,
 			size_t first, const struct window *w, _Atomic uint64_t *unreadable_bytes)
 {
-	uint64_t done = image->head_bytes + image->notes_bytes; /* which are no zeros */
+	uint64_t done = image_own_bytes(image); /* which are no zeros */
 
 	if (done < w->start)
 		done = w->start;
@@ -92,7 +92,7 @@ int image_read(const struct image *image, const struct memory *memory, uint64_t 
 	uint64_t tail_at = image->size - image->tail_bytes;
 	int r;
 
-	*ret_zeros = offset >= image->head_bytes + image->notes_bytes && w.end <= tail_at &&
+	*ret_zeros = offset >= image_own_bytes(image) && w.end <= tail_at &&
 		     (first == image->extents || image->extent[first].offset >= w.end);
 	if (*ret_zeros)
 		return 0;

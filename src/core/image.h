@@ -36,6 +36,12 @@ struct image {
 
 void image_done(struct image *image);
 
+/* Up to here it needs nobody's memory: head and notes. */
+static inline uint64_t image_own_bytes(const struct image *image)
+{
+	return image->head_bytes + image->notes_bytes;
+}
+
 /*
  * Reads n bytes at the offset, which lie in the image. *ret_zeros: there was nothing to
  * read, and nothing was written. 0, or -ESRCH: the process is gone, and only what is head

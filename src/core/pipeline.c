@@ -8,9 +8,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/statvfs.h>
 
+#include "core/hugepages.h"
 #include "core/member.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
@@ -20,7 +20,6 @@
 /* A member fits in place of its plain bytes: MEMBER_BOUND is 3 KiB above MEMBER_PLAIN. */
 #define SLOT_BYTES (MEMBER_PLAIN + 4096u)
 #define SLOTS_MIN 4u
-#define HUGE_PAGE (2u << 20)
 /* In fewer there is less to gain than a huge page more costs. */
 #define LANE_SLOTS_MIN 4u
 /* Dirty pages are pushed to the disk in steps of this, so that fsync finds little to do. */
@@ -49,7 +48,6 @@ struct pipeline {
 	const struct pipeline_limits *limits;
 	int out_fd;
 	unsigned char *memory; /* lanes * lane_slots * SLOT_BYTES */
-	size_t memory_bytes;
 	struct slot *slot;
 	uint64_t slots;
 	uint64_t lanes, lane_slots;
@@ -59,6 +57,7 @@ struct pipeline {
 	pthread_cond_t changed;
 	/* Under the lock. Blocks below next_write are done; next_read <= next_write + slots. */
 	uint64_t next_read, next_pack, next_write;
+	uint64_t own, next_own; /* blocks below own are read when all others are */
 	uint64_t end; /* blocks there are; UINT64_MAX while not known */
 	unsigned int reading;
 	bool writing;
@@ -118,7 +117,7 @@ static bool all_done(const struct pipeline *p)
 	return reading_done(p) && !p->writing && (p->stopped || p->next_write >= p->end);
 }
 
-/* May another block be read? */
+/* May another block be read, for which somebody is held? */
 static void check_read_limits(struct pipeline *p)
 {
 	int64_t now_ms = clock_monotonic_ms();
@@ -152,6 +151,11 @@ static bool can_read(struct pipeline *p)
 	return p->next_read < p->end;
 }
 
+static bool can_read_own(const struct pipeline *p)
+{
+	return p->released && !p->stopped && p->next_own < p->own && p->next_own < p->end;
+}
+
 static enum pipeline_end end_of_read(int error)
 {
 	switch (error) {
@@ -179,9 +183,8 @@ static void take_read(struct pipeline *p, uint64_t index, ssize_t n, bool zeros)
 	slot->state = SLOT_FULL;
 }
 
-static void read_block(struct pipeline *p)
+static void read_block(struct pipeline *p, uint64_t index)
 {
-	uint64_t index = p->next_read++;
 	bool zeros = false;
 	ssize_t n;
 
@@ -213,8 +216,7 @@ static bool can_pack(const struct worker *w)
 {
 	const struct pipeline *p = w->p;
 
-	return !w->helpless && !p->stopped && p->next_pack < p->next_read &&
-	       p->next_pack < p->end &&
+	return !w->helpless && !p->stopped && p->next_pack < p->end &&
 	       p->slot[p->next_pack % p->slots].state == SLOT_FULL &&
 	       (p->released || !p->late);
 }
@@ -350,9 +352,11 @@ static bool work_once(struct worker *w)
 	struct pipeline *p = w->p;
 
 	if (can_read(p))
-		read_block(p);
+		read_block(p, p->next_read++);
 	else if (!p->letting_go && reading_done(p))
 		release(p);
+	else if (can_read_own(p))
+		read_block(p, p->next_own++);
 	else if (can_write(p))
 		write_block(p);
 	else if (can_pack(w) && !w->writer)
@@ -411,36 +415,27 @@ static unsigned int start_threads(struct pipeline *p, pthread_t *threads)
 
 static int init(struct pipeline *p)
 {
-	void *memory;
-
 	p->slots = p->limits->buffer_bytes / SLOT_BYTES;
 	if (p->slots < SLOTS_MIN)
 		p->slots = SLOTS_MIN;
 	p->late = p->input->blocks <= p->slots;
 	if (p->late)
 		p->slots = p->input->blocks ? p->input->blocks : 1;
+	p->own = p->late ? p->input->own_blocks : 0;
+	p->next_read = p->own;
 	p->end = p->input->blocks;
 	p->slot = calloc(p->slots, sizeof(*p->slot));
 	if (!p->slot)
 		return -ENOMEM;
 	p->lanes = p->slots < LANE_SLOTS_MIN * p->input->readers ? 1 : p->input->readers;
 	p->lane_slots = (p->slots + p->lanes - 1) / p->lanes;
-	p->memory_bytes = p->lanes * p->lane_slots * SLOT_BYTES;
-	memory = mmap(NULL, p->memory_bytes, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	p->memory = memory;
-	/* A huge page is zeroed faster than 512 small ones are faulted in. */
-	if (p->memory_bytes >= HUGE_PAGE)
-		(void)madvise(memory, p->memory_bytes, MADV_HUGEPAGE);
-	return 0;
+	p->memory = hugepages_alloc(p->lanes * p->lane_slots * SLOT_BYTES);
+	return p->memory ? 0 : -ENOMEM;
 }
 
 static void done(struct pipeline *p)
 {
-	if (p->memory)
-		(void)munmap(p->memory, p->memory_bytes);
+	free(p->memory);
 	free(p->slot);
 	(void)pthread_cond_destroy(&p->changed);
 	(void)pthread_mutex_destroy(&p->lock);

@@ -39,12 +39,14 @@ struct pipeline_input {
 	 */
 	ssize_t (*read)(void *userdata, uint64_t index, void *block, bool *ret_zeros);
 	/*
-	 * Called once, by any thread: nothing will be read any more, and why. False when
-	 * what was read is not wanted either.
+	 * Called once, by any thread: nothing will be read any more but own blocks, and why.
+	 * False when what was read is not wanted either.
 	 */
 	bool (*release)(void *userdata, enum pipeline_end end);
 	unsigned int readers; /* how many may read at once */
 	uint64_t blocks; /* UINT64_MAX: not known */
+	/* So many first ones need nobody to be held: read after release() where the buffer allows. */
+	uint64_t own_blocks;
 };
 
 struct pipeline_limits {

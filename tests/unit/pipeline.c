@@ -134,6 +134,79 @@ START_TEST(blocks)
 }
 END_TEST
 
+/* ---- blocks that need nobody ---- */
+
+static const struct {
+	const char *claim;
+	uint64_t buffer_blocks;
+	uint64_t fail_at;
+	unsigned int before; /* blocks read while somebody is held */
+	unsigned int own_before; /* and those that need not */
+	uint64_t want_bytes;
+} owns[] = {
+	{ "buffer for all: own blocks later", 64, NEVER, 3, 0, 4 * MEMBER_PLAIN + 9 },
+	{ "small buffer: in order", 4, NEVER, 5, 2, 4 * MEMBER_PLAIN + 9 },
+	{ "reading fails: own blocks are there", 64, 3, 2, 0, 3 * MEMBER_PLAIN },
+	{ "reading fails at once", 64, 2, 1, 0, 2 * MEMBER_PLAIN },
+};
+
+struct own_input {
+	struct input input;
+	unsigned int read, own_read; /* so far; one reader counts */
+	unsigned int before, own_before; /* at the release */
+};
+
+static ssize_t read_own(void *userdata, uint64_t index, void *block, bool *ret_zeros)
+{
+	struct own_input *own = userdata;
+
+	if (own->input.released == 0) {
+		own->read++;
+		own->own_read += index < 2;
+	}
+	return read_block(&own->input, index, block, ret_zeros);
+}
+
+static bool release_own(void *userdata, enum pipeline_end end)
+{
+	struct own_input *own = userdata;
+
+	own->before = own->read;
+	own->own_before = own->own_read;
+	return release(&own->input, end);
+}
+
+START_TEST(own_blocks)
+{
+	const struct pipeline_row row = { .bytes = 4 * MEMBER_PLAIN + 9,
+					  .fail_at = owns[_i].fail_at,
+					  .large_at = NEVER };
+	struct own_input own = { .input = { &row, 0 } };
+	const struct pipeline_input input = { .userdata = &own,
+					      .read = read_own,
+					      .release = release_own,
+					      .readers = 1,
+					      .blocks = 5,
+					      .own_blocks = 2 };
+	const struct pipeline_limits limits = {
+		.buffer_bytes = owns[_i].buffer_blocks * (MEMBER_PLAIN + 4096),
+		.hold_until_ms = INT64_MAX,
+		.stop_at_ms = INT64_MAX,
+	};
+	struct pipeline_result result;
+	int fd = openat(unit_dir(), "out", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	claim_int_eq(owns[_i].claim, pipeline_run(&input, &limits, fd, &result), 0);
+	claim_int_eq(owns[_i].claim, own.input.released, 1);
+	claim_int_eq(owns[_i].claim, own.before, owns[_i].before);
+	claim_int_eq(owns[_i].claim, own.own_before, owns[_i].own_before);
+	claim_int_eq(owns[_i].claim, result.plain_bytes, owns[_i].want_bytes);
+	check_bytes(fd, owns[_i].want_bytes);
+	close(fd);
+}
+END_TEST
+
 START_TEST(no_time)
 {
 	struct input state = { &rows[5], 0 };
@@ -182,6 +255,7 @@ int main(void)
 	TCase *c = unit_case(suite, "pipeline");
 
 	tcase_add_loop_test(c, blocks, 0, ROWS(rows));
+	tcase_add_loop_test(c, own_blocks, 0, ROWS(owns));
 	tcase_add_test(c, no_time);
 	tcase_add_loop_test(c, exported, 0, 2);
 	return unit_main(suite);
