@@ -4,8 +4,8 @@
 /*
  * The engines that deflate and inflate: zlib everywhere, ISA-L where it is found (five times
  * faster on cores, a little larger). Debian has ISA-L as a shared library only, so it is
- * loaded when the first core is to be compressed, and only in programs that can load: the
- * static program behind core_pattern is built without it.
+ * loaded when the first core is to be compressed, or unwound from its file, and only in
+ * programs that can load: the static program behind core_pattern is built without it.
  *
  * Everything is raw deflate: headers and trailers belong to core/member.
  */

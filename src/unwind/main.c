@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/codec.h"
 #include "core/corefile.h"
 #include "core/member.h"
 #include "io/cleanup.h"
@@ -256,6 +257,8 @@ int main(int argc, char **argv)
 	seed_json();
 	end_ms = clock_monotonic_ms() + (int64_t)options.time_ms;
 	open_modules(&options);
+	if (!options.live) /* nobody waits, and there is a core to inflate: load what is fastest */
+		(void)codec_fastest();
 	r = sandbox_enter(PROTOCOL_MODULE_FD + (unsigned int)options.modules,
 			  (unsigned int)(options.time_ms / 1000) + 2);
 	if (r == 0)
