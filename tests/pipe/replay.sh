@@ -182,7 +182,9 @@ for ((i = 0; i < 200; i++)); do many+=("$base/core"); done
 stopped() {
 	local signal=$1 pid scratch
 	exec 9<>"$base/unread"
-	"$COREFOLD" replay --why -C "$conf" "${many[@]}" >"$base/unread" 2>/dev/null 9>&- &
+	# Whoever runs the tests with nohup has SIGHUP ignored for all of them.
+	env --default-signal "$COREFOLD" replay --why -C "$conf" "${many[@]}" \
+		>"$base/unread" 2>/dev/null 9>&- &
 	pid=$!
 	until scratch=$(compgen -G "$base/tmp/corefold-replay.*/throttle"); do
 		kill -0 "$pid" 2>/dev/null || break
