@@ -36,7 +36,7 @@ for thread in '' thread; do
 	new_state '[Throttle]' CrashLoopLimit=63
 	for way in return raise unblocked abort; do
 		# More than are captured in full: the others are threads only.
-		for i in 1 2 3 4 5 6; do
+		for _ in 1 2 3 4 5 6; do
 			# shellcheck disable=SC2086 # an argument, or none
 			(ulimit -s 8192; crash "$base/victim-handled" "$way" $thread)
 			settle
