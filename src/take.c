@@ -134,10 +134,11 @@ static bool is_signed(const struct crash *crash)
 	return json_object_get(crash->record.details, "signature");
 }
 
-static int run(struct take *take, const struct image *image, struct store_file *file)
+static struct capture_job job_of(struct take *take, const struct image *image, int out_fd)
 {
 	struct crash *crash = take->crash;
-	const struct capture_job job = {
+
+	return (struct capture_job){
 		.source = &crash->source,
 		.head = crash->head.bytes,
 		.head_bytes = crash->head.used,
@@ -146,7 +147,7 @@ static int run(struct take *take, const struct image *image, struct store_file *
 		.memory = take->verdict.kind == CAPTURE_FULL ?
 				  (struct memory){ .fd = crash->victim.mem_fd } :
 				  memory_of(take),
-		.out_fd = file->fd,
+		.out_fd = out_fd,
 		.oom_score_fd = crash->oom_score_fd,
 		.victim = crash->replayed ? 0 : (pid_t)crash->request.pid,
 		.may_retry = is_live(take) && take->verdict.kind >= CAPTURE_THREADS,
@@ -162,6 +163,12 @@ static int run(struct take *take, const struct image *image, struct store_file *
 				quota_keep_free(crash->ledger->store_fd, crash->config),
 		},
 	};
+}
+
+static int run(struct take *take, const struct image *image, struct store_file *file)
+{
+	const struct capture_job job = job_of(take, image, file->fd);
+	struct crash *crash = take->crash;
 	struct capture_result result;
 	int r;
 
