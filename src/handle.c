@@ -341,6 +341,7 @@ static void begin_loop(struct crash *crash)
 
 static void end_of_fold(struct crash *crash)
 {
+	logs_found(crash->ledger);
 	ledger_note_fold(crash->ledger, &crash->ticket);
 	logs_folded(crash);
 	if (starts_loop(crash))

@@ -104,29 +104,29 @@ void logs_folded(const struct crash *crash)
 		  crash->request.signal, ticket->pending, ticket->reason, before);
 }
 
-void logs_found(const struct ledger *ledger, bool was_rebuilt, uint64_t left_out)
+void logs_found(struct ledger *ledger)
 {
-	bool rebuilt = ledger->rebuilt && !was_rebuilt;
-
-	if (rebuilt && ledger->state->older_version > 0)
+	if (ledger->rebuilt && ledger->state->older_version > 0)
 		log_notice("the throttle file was of an earlier corefold (and is throttle.bad "
 			   "now): totals taken over from counters and records, %s",
 			   ledger_windows_said(ledger));
-	else if (rebuilt)
+	else if (ledger->rebuilt)
 		log_warning("the throttle file was damaged (and is throttle.bad now) or gone: "
 			    "totals rebuilt from counters and records, %s",
 			    ledger_windows_said(ledger));
-	if (ledger->events_left_out > left_out)
+	if (ledger->events_left_out > 0)
 		log_warning("events: left out what is no crash, lines: %" PRIu64,
-			    ledger->events_left_out - left_out);
+			    ledger->events_left_out);
+	ledger->rebuilt = false;
+	ledger->events_left_out = 0;
 }
 
 void logs_decided(const struct crash *crash)
 {
-	const struct ledger *ledger = crash->ledger;
+	struct ledger *ledger = crash->ledger;
 	const struct ledger_ticket *ticket = &crash->ticket;
 
-	logs_found(ledger, false, 0);
+	logs_found(ledger);
 	if (ledger->counters_failed)
 		log_warning("cannot append to counters: %s (the next line catches up)",
 			    ledger->counters_failed);

@@ -20,7 +20,7 @@ void logs_folded(const struct crash *crash);
 void logs_decided(const struct crash *crash);
 
 /*
- * What was found when the lock was taken once more, to end a keep. was_rebuilt, left_out: what
- * had been found, and told, before.
+ * What was found when the lock was taken, and has not been told yet. Whoever takes it once
+ * more, be it for a hash only, may be the one who finds a damaged state.
  */
-void logs_found(const struct ledger *ledger, bool was_rebuilt, uint64_t left_out);
+void logs_found(struct ledger *ledger);

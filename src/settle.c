@@ -14,18 +14,15 @@
 typedef int end_ticket(struct ledger *ledger, const struct ledger_ticket *ticket,
 		       const struct clock_reading *now);
 
-/* What the lock finds now came after the decision was logged. */
 static int end(struct ledger *ledger, const struct ledger_ticket *ticket, end_ticket *how)
 {
-	const bool rebuilt = ledger->rebuilt;
-	const uint64_t left_out = ledger->events_left_out;
 	struct clock_reading now;
 	int r;
 
 	r = clock_read(&now);
 	if (r == 0)
 		r = how(ledger, ticket, &now);
-	logs_found(ledger, rebuilt, left_out);
+	logs_found(ledger);
 	return r;
 }
 

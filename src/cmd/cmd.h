@@ -101,6 +101,9 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger);
 /* For who looks at all of it: a slot that no crash has come upon may be damaged. */
 int cmd_lock_whole_ledger(struct cmd *cmd, struct ledger *ledger);
 
+/* What was found under the lock and not told yet; for those who take it without the two above. */
+void cmd_tell_of_damage(struct cmd *cmd, struct ledger *ledger);
+
 /* Opens the stored core of a record. CMD_DONE or CMD_FAILED; the caller frees. */
 int cmd_open_core(struct cmd *cmd, int store_fd, const char *id, struct corefile **ret_core);
 

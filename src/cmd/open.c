@@ -131,7 +131,7 @@ int cmd_open_ledger(struct cmd *cmd, struct ledger *ledger)
 	return status;
 }
 
-static void tell_of_damage(struct cmd *cmd, const struct ledger *ledger)
+void cmd_tell_of_damage(struct cmd *cmd, struct ledger *ledger)
 {
 	if (ledger->rebuilt && ledger->state->older_version > 0)
 		(void)cmd_failed(cmd,
@@ -147,6 +147,8 @@ static void tell_of_damage(struct cmd *cmd, const struct ledger *ledger)
 	if (ledger->events_left_out > 0)
 		(void)cmd_failed(cmd, "%s/" EVENTS_FILE ": left out what is no crash, lines: %" PRIu64,
 				 cmd->config.directory, ledger->events_left_out);
+	ledger->rebuilt = false;
+	ledger->events_left_out = 0;
 }
 
 int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
@@ -178,7 +180,7 @@ int cmd_lock_ledger(struct cmd *cmd, struct ledger *ledger)
 	if (r != 0)
 		return cmd_failed(cmd, "%s/" STATE_FILE ": %s", cmd->config.directory,
 				  strerror(r < 0 ? -r : EIO));
-	tell_of_damage(cmd, ledger);
+	cmd_tell_of_damage(cmd, ledger);
 	return CMD_DONE;
 }
 

@@ -184,6 +184,7 @@ static void teach(struct resign *resign, const json_t *record)
 	/* At worst one more crash of it is kept as new. */
 	if (clock_read(&now) == 0)
 		(void)ledger_teach(resign->ledger, &crash, &now);
+	cmd_tell_of_damage(resign->cmd, resign->ledger);
 }
 
 static int replace(struct resign *resign, const char *id, const json_t *record)

@@ -60,9 +60,9 @@ struct ledger {
 	bool covered; /* crashes come to us */
 	bool imports_anchored; /* the first import has fixed the next for all of them */
 	int64_t import_offset_ns; /* from wall time to on-time */
-	bool rebuilt; /* the throttle file was bad and is new: to be logged, once */
+	bool rebuilt; /* the throttle file was bad and is new: who tells it clears this */
 	char rebuilt_said[96]; /* then: what became of the windows, and lines left out */
-	uint64_t events_left_out; /* lines of the events file that were none: to be logged, once */
+	uint64_t events_left_out; /* lines of the events file that were none: likewise */
 	const char *counters_failed; /* why the last line could not be appended, or NULL */
 };
 

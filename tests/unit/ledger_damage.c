@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "core/record.h"
+#include "io/log.h"
 #include "io/state_format.h"
 #include "io/store.h"
 #include "ledgerutil.h"
+#include "logs.h"
 #include "settle.h"
 #include "unit.h"
 
@@ -251,6 +253,42 @@ START_TEST(a_line_that_cannot_be_is_not_believed)
 }
 END_TEST
 
+/* Whoever takes the lock first may find it, be it for the hash only. */
+static const struct {
+	const char *claim;
+	bool learns;
+} finders[] = {
+	{ "found with the lock that ends the keep", false },
+	{ "found with the lock for the head's hash", true },
+};
+
+START_TEST(damage_is_told_once)
+{
+	const struct clock_reading now = now_at(51);
+	int dir_fd = unit_dir();
+	struct ledger ledger = open_ledger(dir_fd);
+	struct ledger_ticket ticket = crash(&ledger, 1, "p", 50);
+	char *text, *first;
+	size_t n;
+
+	ck_assert_int_eq(dup2(openat(dir_fd, "said", O_WRONLY | O_CREAT | O_APPEND, 0600), 2), 2);
+	log_set((struct log_target){ .to_stderr = true, .kmsg_fd = -1 });
+	logs_found(&ledger);
+	damage(dir_fd);
+	if (finders[_i].learns)
+		ck_assert_int_eq(ledger_learn_hash(&ledger, &ticket, 7, &now), 0);
+	put_record(&ledger, &ticket);
+	ck_assert_int_eq(ledger_commit(&ledger, &ticket, &now), 0);
+	logs_found(&ledger);
+	logs_found(&ledger);
+	text = unit_read_file(dir_fd, "said", &n);
+	first = strstr(text, "the throttle file was damaged");
+	claim_int_eq(finders[_i].claim, first != NULL, 1);
+	claim_int_eq(finders[_i].claim, first && strchr(first, '\n')[1], 0);
+	ledger_done(&ledger);
+}
+END_TEST
+
 static const char *const turned[] = { "machine", "processes" };
 
 START_TEST(a_line_of_another_state_is_not_believed)
@@ -393,6 +431,7 @@ void ledger_damage_cases(Suite *suite)
 	tcase_add_test(damage, folds_are_read_from_the_damaged_file);
 	tcase_add_test(damage, an_id_after_a_rebuild_is_none_that_is_under_way);
 	tcase_add_loop_test(damage, a_line_that_cannot_be_is_not_believed, 0, ROWS(lies));
+	tcase_add_loop_test(damage, damage_is_told_once, 0, ROWS(finders));
 	tcase_add_loop_test(damage, a_line_of_another_state_is_not_believed, 0, ROWS(turned));
 	tcase_add_loop_test(damage, a_line_that_is_repeated_counts_nothing, 0, 10);
 	tcase_add_loop_test(power, a_record_whose_reservation_was_lost_is_adopted, 0,
