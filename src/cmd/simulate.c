@@ -20,7 +20,7 @@
 #include "policy/name.h"
 #include "policy/units.h"
 
-#define SPAN_MAX_NS (100LL * 365 * 86400 * (int64_t)NS_PER_SEC)
+#define SPAN_MAX_NS (100 * UNITS_YEAR_NS)
 
 enum {
 	LETTER_LIMIT = 257,

@@ -21,6 +21,9 @@
 
 #define CONFIG_FILE_MAX (64 * 1024)
 #define CONFIG_FILES_MAX 64
+#define TEXT_OF(n) #n
+#define AS_TEXT(n) TEXT_OF(n)
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* of editors that write one before UTF-8 */
 
 enum value_type {
 	VALUE_BOOL,
@@ -44,7 +47,7 @@ struct key {
 };
 
 #define KEY(s, n, t, field, lo, hi) { s, n, t, offsetof(struct config, field), lo, hi }
-#define YEARS_NS (100ULL * 365 * 86400 * NS_PER_SEC)
+#define YEARS_NS (100ULL * UNITS_YEAR_NS)
 
 static const struct key keys[] = {
 	KEY("Throttle", "Enabled", VALUE_BOOL, throttle.enabled, 0, 0),
@@ -236,7 +239,7 @@ static void complain_form(struct reading *reading, const struct key *key, const 
 		[VALUE_U64] = "a whole number",
 		[VALUE_BYTES] = "a size such as 512M",
 		[VALUE_SPAN] = "a time such as 8min",
-		[VALUE_SHARE] = "a share such as 10%",
+		[VALUE_SHARE] = "a share such as 10%, two decimals at most",
 		[VALUE_KIND] = "auto, full, threads, notes or none",
 		[VALUE_PATH] = "an absolute path",
 		[VALUE_TEXT] = "a command",
@@ -269,19 +272,46 @@ static int take_value(void *userdata, const char *section, const char *name, con
 	}
 	if (section_known)
 		complain(reading, "unknown key", name, "");
-	else
+	else if (*section)
 		complain(reading, "unknown section", section, "");
+	else
+		complain(reading, "a key in no section:", name, "");
 	return 1;
 }
 
-/* inih tells only of the first line it cannot use; all of them are to be named. */
+static bool is_comment(const char *line, size_t n)
+{
+	return n == 0 || *line == '\r' || *line == ';' || *line == '#';
+}
+
+/* As inih does it: a blank and a semicolon end what a line says. */
+static size_t before_comment(const char *line, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (line[i] == ';' && (line[i - 1] == ' ' || line[i - 1] == '\t'))
+			return i;
+	return n;
+}
+
+/*
+ * inih tells only of the first line it cannot use, and all of them are to be named. What
+ * stands behind a section it passes over: a key there would seem to be set.
+ */
 static bool line_has_form(const char *line, size_t n)
 {
-	if (n == 0 || *line == '\r' || *line == ';' || *line == '#')
-		return true;
-	if (*line == '[')
-		return memchr(line, ']', n) != NULL;
-	return memchr(line, '=', n) || memchr(line, ':', n);
+	const char *end;
+
+	n = before_comment(line, n);
+	if (*line != '[')
+		return memchr(line, '=', n) || memchr(line, ':', n);
+	end = memchr(line, ']', n);
+	if (!end)
+		return false;
+	end++;
+	n -= (size_t)(end - line);
+	for (; n > 0 && strchr(" \t\r", *end); n--)
+		end++;
+	return is_comment(end, n);
 }
 
 /*
@@ -303,6 +333,8 @@ static char *take_line(char *line, int size, void *userdata)
 	/* An indented line would be joined to the value before; here each line stands alone. */
 	n = start < end ? (size_t)(end - start) : 0;
 	line[0] = '\0';
+	if (is_comment(start, n))
+		return line;
 	if (n + 2 > (size_t)size)
 		complain(reading, "line too long for a key and its value", "", "");
 	else if (!line_has_form(start, n))
@@ -341,7 +373,7 @@ static int read_file(struct reading *reading, int at_fd, const char *name)
 		r = dir_read_fd(fd, CONFIG_FILE_MAX, &text, &bytes);
 	if (r != 0)
 		return r;
-	reading->text = text;
+	reading->text = strncmp(text, BYTE_ORDER_MARK, 3) == 0 ? text + 3 : text;
 	reading->line = 0;
 	if (ini_parse_stream(take_line, reading, take_value, reading) < 0)
 		return -ENOMEM;
@@ -350,10 +382,10 @@ static int read_file(struct reading *reading, int at_fd, const char *name)
 	return 0;
 }
 
-static void whole_file_failed(struct reading *reading, int r)
+static void whole_file_failed(struct reading *reading, const char *why)
 {
 	if (reading->complain)
-		reading->complain(reading->userdata, reading->path, dir_strerror(r));
+		reading->complain(reading->userdata, reading->path, why);
 }
 
 /* ---- the drop-in directory ---- */
@@ -365,6 +397,14 @@ static int is_conf(const struct dirent *entry)
 	return n > 5 && entry->d_name[0] != '.' && strcmp(entry->d_name + n - 5, ".conf") == 0;
 }
 
+static void read_dropin(struct reading *reading, int dir_fd, const char *name)
+{
+	int r = read_file(reading, dir_fd, name);
+
+	if (r != 0)
+		whole_file_failed(reading, dir_strerror(r));
+}
+
 static void read_dropins(struct reading *reading, const char *path)
 {
 	_cleanup_close_ int dir_fd = -1;
@@ -373,19 +413,21 @@ static void read_dropins(struct reading *reading, const char *path)
 	int n;
 
 	(void)snprintf(dropins, sizeof(dropins), "%s.d", path);
+	reading->path = dropins;
 	dir_fd = open(dropins, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir_fd < 0)
+	if (dir_fd < 0 && errno == ENOENT)
 		return;
-	n = scandirat(dir_fd, ".", &entries, is_conf, alphasort);
+	n = dir_fd < 0 ? -1 : scandirat(dir_fd, ".", &entries, is_conf, alphasort);
+	if (n < 0)
+		whole_file_failed(reading, strerror(errno));
+	reading->path = file;
 	for (int i = 0; i < n; i++) {
-		int r;
-
 		(void)snprintf(file, sizeof(file), "%s/%s", dropins, entries[i]->d_name);
-		reading->path = file;
-		r = i < CONFIG_FILES_MAX ? read_file(reading, dir_fd, entries[i]->d_name) :
-					   -E2BIG;
-		if (r != 0)
-			whole_file_failed(reading, r);
+		if (i < CONFIG_FILES_MAX)
+			read_dropin(reading, dir_fd, entries[i]->d_name);
+		else
+			whole_file_failed(reading,
+					  "left out: only " AS_TEXT(CONFIG_FILES_MAX) " are read");
 		free(entries[i]);
 	}
 }
@@ -404,7 +446,7 @@ int config_read(struct config *config, const char *path, config_complain *compla
 	if (r == -ENOENT && !path)
 		r = 0;
 	if (r != 0)
-		whole_file_failed(&reading, r);
+		whole_file_failed(&reading, dir_strerror(r));
 	read_dropins(&reading, file); /* whatever the main file is like */
 	return r > 0 ? -EPERM : r;
 }

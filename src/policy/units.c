@@ -21,7 +21,6 @@ struct unit {
 /* The words of systemd.time(7), where a month and a year are the mean ones. */
 #define DAY_NS (86400 * NS_PER_SEC)
 #define MONTH_NS (2629800 * NS_PER_SEC)
-#define YEAR_NS (31557600 * NS_PER_SEC)
 
 static const struct unit time_units[] = {
 	{ "ns", 1 },
@@ -51,9 +50,9 @@ static const struct unit time_units[] = {
 	{ "weeks", 7 * DAY_NS },
 	{ "month", MONTH_NS },
 	{ "months", MONTH_NS },
-	{ "y", YEAR_NS },
-	{ "year", YEAR_NS },
-	{ "years", YEAR_NS },
+	{ "y", UNITS_YEAR_NS },
+	{ "year", UNITS_YEAR_NS },
+	{ "years", UNITS_YEAR_NS },
 };
 
 static const struct unit byte_units[] = {
@@ -204,6 +203,8 @@ int units_parse_share(const char *text, uint32_t *ret_basis_points)
 	text = skip_blanks(text);
 	if (*text++ != '%' || *skip_blanks(text))
 		return -EINVAL;
+	if (nano % (NS_PER_SEC / 100) != 0)
+		return -EINVAL; /* finer than we can hold */
 	r = scale_decimal(whole, nano, 100, &points);
 	if (r < 0 || points > 10000)
 		return -ERANGE;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define NS_PER_SEC 1000000000LL
+#define UNITS_YEAR_NS (31557600 * NS_PER_SEC) /* what "1y" is, the mean year */
 
 /*
  * A span of time: "200ms", "8min", "1h 30min", "90" (seconds), "infinity" is not one.
@@ -21,7 +22,7 @@ int units_parse_span(const char *text, int64_t *ret_ns);
 /* Bytes: "4096", "64K", "2G" (powers of 1024; K M G T, an optional B or iB). */
 int units_parse_bytes(const char *text, uint64_t *ret_bytes);
 
-/* A share: "10%", "0.5%"; hundredths of a percent, 0 to 10000. */
+/* A share: "10%", "0.5%"; hundredths of a percent, 0 to 10000; nothing finer. */
 int units_parse_share(const char *text, uint32_t *ret_basis_points);
 
 /* A whole number, decimal, no sign. */

@@ -26,7 +26,7 @@ wrong 'more fulls than are remembered' '6: value out of range: FullPerSignature=
 wrong 'a span without sense' '6: bad value: AgeOut=8parsec \(a time such as 8min\)' '[Throttle]' 'AgeOut=8parsec'
 wrong 'a size without sense' '6: bad value: MaxCoreSize=2X \(a size such as 512M\)' '[Capture]' 'MaxCoreSize=2X'
 wrong 'a share above all' '6: value out of range: MaxUse=101% \(0% to 100%\)' '[Store]' 'MaxUse=101%'
-wrong 'a share without its sign' '6: bad value: KeepFree=0 \(a share such as 10%\)' '[Store]' 'KeepFree=0'
+wrong 'a share without its sign' '6: bad value: KeepFree=0 \(a share such as 10%, two decimals at most\)' '[Store]' 'KeepFree=0'
 wrong 'a word that is no yes' '6: bad value: Enabled=perhaps \(yes or no\)' '[Throttle]' 'Enabled=perhaps'
 wrong 'a kind that is none' '6: bad value: Kind=half \(auto, full, threads, notes or none\)' '[Capture]' 'Kind=half'
 wrong 'a line that is nothing' '6: not a section' '[Throttle]' 'nonsense'

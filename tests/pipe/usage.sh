@@ -87,6 +87,7 @@ rows() {
 		2|--slow-limit: '64' is out of range.*1 to 63, or 0|simulate --slow-limit=64 DIR/bang
 		2|--slow-window: '0' is out of range.*1ns to 100y|simulate --slow-window 0 DIR/bang
 		2|--age-out: '0' is out of range.*1ns to 100y|simulate --age-out 0 DIR/bang
+		1|bang:1: expected 'crash|simulate --age-out=100y --interval=100y --slow-window=100y DIR/bang
 		2|--age-out: '101y' is out of range.*1ns to 100y|simulate --age-out 101y DIR/bang
 		2|--interval: '0s' is out of range.*1ns to 100y|simulate --interval 0s DIR/bang
 		2|--novel: '17' is out of range.*0 to 16|simulate --novel 17 DIR/bang

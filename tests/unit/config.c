@@ -196,7 +196,8 @@ static const struct {
 	  "corefold.conf:2 unknown key CrashLoopLimit", 8 },
 	{ "an unknown section", "[Trottle]\nCrashLoopLimit=5\n",
 	  "corefold.conf:2 unknown section Trottle", 8 },
-	{ "no section", "CrashLoopLimit=5\n", "corefold.conf:1 unknown section", 8 },
+	{ "no section", "CrashLoopLimit=5\n",
+	  "corefold.conf:1 a key in no section: CrashLoopLimit", 8 },
 	{ "too small", "[Throttle]\nCrashLoopLimit=0\n",
 	  "corefold.conf:2 value out of range: CrashLoopLimit=0 (1 to 63)", 8 },
 	{ "too large", "[Throttle]\nCrashLoopLimit=64\n",
@@ -207,12 +208,22 @@ static const struct {
 	  "corefold.conf:2 not a section, key or comment", 5 },
 	{ "a section that does not end", "[Throttle\nCrashLoopLimit=5\n",
 	  "corefold.conf:1 not a section, key or comment; "
-	  "corefold.conf:2 unknown section", 8 },
+	  "corefold.conf:2 a key in no section: CrashLoopLimit", 8 },
 	{ "every bad line is named", "[Throttle]\nA=1\nB=2\n[C]\nD=3\nCrashLoopLimit=x\n",
 	  "corefold.conf:2 unknown key A; corefold.conf:3 unknown key B; "
 	  "corefold.conf:5 unknown section C; corefold.conf:6 unknown section C", 8 },
 	{ "a line that is too long", "[Throttle]\nX=" TENS(TENS("xyz")) "\nCrashLoopLimit=5\n",
 	  "corefold.conf:2 line too long for a key and its value", 5 },
+	{ "a comment may be long", "#" TENS(TENS("xyz")) "\n[Throttle]\nCrashLoopLimit=5\n", "", 5 },
+	{ "a byte order mark", "\xef\xbb\xbf[Throttle]\nCrashLoopLimit=5\n", "", 5 },
+	{ "a comment behind a section", "[Throttle] ; a\n[Throttle] # b\nCrashLoopLimit=5\n", "", 5 },
+	{ "a key behind a section", "[Throttle] CrashLoopLimit=5\n",
+	  "corefold.conf:1 not a section, key or comment", 8 },
+	{ "a section that ends in a comment", "[Throttle ; x]\n",
+	  "corefold.conf:1 not a section, key or comment", 8 },
+	{ "a key whose value is in a comment", "[Throttle]\nCrashLoopLimit ; =5\n",
+	  "corefold.conf:2 not a section, key or comment", 8 },
+	{ "a hundred years", "[Throttle]\nAgeOut=100y\nCrashLoopLimit=5\n", "", 5 },
 	{ "a directory that is not absolute", "[Store]\nDirectory=var\n",
 	  "corefold.conf:2 bad value: Directory=var (an absolute path)", 8 },
 	{ "control bytes", "[Throttle]\n\x01\x02=\x03\n", "corefold.conf:2 unknown key \x01\x02", 8 },
@@ -270,6 +281,41 @@ START_TEST(test_dropins)
 	config_init(&config);
 	ck_assert_int_eq(config_read(&config, path, complain, path), 0);
 	ck_assert_uint_eq(config.throttle.limit, 3);
+}
+END_TEST
+
+START_TEST(test_many_dropins)
+{
+	struct config config;
+	int dir_fd = new_directory();
+	char name[64];
+
+	ck_assert_int_eq(mkdirat(dir_fd, "corefold.conf.d", 0755), 0);
+	put(dir_fd, "corefold.conf", "");
+	for (int i = 1; i <= 65; i++) {
+		(void)snprintf(name, sizeof(name), "corefold.conf.d/%03d.conf", i);
+		put(dir_fd, name, i < 64 ? "" : "[Throttle]\nCrashLoopLimit=5\nReportEvery=5\n");
+	}
+	put(dir_fd, "corefold.conf.d/065.conf", "[Throttle]\nReportEvery=6\n");
+	config_init(&config);
+	ck_assert_int_eq(config_read(&config, path, complain, path), 0);
+	ck_assert_str_eq(complaints.bytes,
+			 "corefold.conf.d/065.conf left out: only 64 are read");
+	ck_assert_uint_eq(config.throttle.limit, 5);
+	ck_assert_uint_eq(config.throttle.report_every, 5);
+}
+END_TEST
+
+START_TEST(test_dropins_are_no_directory)
+{
+	struct config config;
+	int dir_fd = new_directory();
+
+	put(dir_fd, "corefold.conf", "");
+	put(dir_fd, "corefold.conf.d", "[Throttle]\nCrashLoopLimit=5\n");
+	config_init(&config);
+	ck_assert_int_eq(config_read(&config, path, complain, path), 0);
+	ck_assert_str_eq(complaints.bytes, "corefold.conf.d Not a directory");
 }
 END_TEST
 
@@ -361,6 +407,8 @@ int main(void)
 	tcase_add_loop_test(form, test_form, 0, ROWS(forms));
 	tcase_add_test(form, test_nul);
 	tcase_add_test(file, test_dropins);
+	tcase_add_test(file, test_many_dropins);
+	tcase_add_test(file, test_dropins_are_no_directory);
 	tcase_add_loop_test(file, test_mode, 0, ROWS(modes));
 	tcase_add_test(file, test_no_regular_file);
 	tcase_add_test(file, test_too_large);

@@ -91,6 +91,8 @@ static const struct {
 	{ "all", SHARE, "100%", 0, 10000 },
 	{ "nothing of it", SHARE, "0%", 0, 0 },
 	{ "more than all", SHARE, "100.01%", -ERANGE, 0 },
+	{ "a hundredth of a percent", SHARE, "0.010%", 0, 1 },
+	{ "a thousandth, which would be none", SHARE, "0.001%", -EINVAL, 0 },
 	{ "far more than all", SHARE, "184467440737095516%", -ERANGE, 0 },
 	{ "no sign of percent", SHARE, "10", -EINVAL, 0 },
 	{ "percent twice", SHARE, "10%%", -EINVAL, 0 },
