@@ -132,7 +132,7 @@ int counters_append(int dir_fd, const struct state_header *header,
 	if (!event->always && counters_full(dir_fd))
 		return 0;
 	r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDWR | O_CREAT | O_APPEND, &fd);
-	set_aside = (r > 0 || r == -EISDIR) && dir_set_aside(dir_fd, COUNTERS_FILE) == 0;
+	set_aside = (r > 0 || r == -EISDIR) && dir_move_aside(dir_fd, COUNTERS_FILE) == 0;
 	if (set_aside)
 		r = dir_open_file(dir_fd, COUNTERS_FILE, O_RDWR | O_CREAT | O_APPEND, &fd);
 	if (r != 0)

@@ -98,21 +98,6 @@ int dir_open_below(int dir_fd, const char *name, int *ret_fd)
 	return 0;
 }
 
-int dir_set_aside(int dir_fd, const char *name)
-{
-	char bad[NAME_MAX];
-
-	(void)snprintf(bad, sizeof(bad), "%s.bad", name);
-	for (int i = 0; i < 8; i++) {
-		if (renameat(dir_fd, name, dir_fd, bad) == 0)
-			return 0;
-		if (errno != EISDIR && errno != ENOTDIR && errno != ENOTEMPTY && errno != EEXIST)
-			break;
-		(void)snprintf(bad, sizeof(bad), "%s.bad.%d", name, i);
-	}
-	return -errno;
-}
-
 /* st_nlink 0 is a file that was unlinked under us: the caller opens again. */
 static int check_file(int dir_fd, int fd)
 {

@@ -43,12 +43,6 @@ int dir_open_private(const char *path, int *ret_fd, uid_t *ret_uid, gid_t *ret_g
 /* Opens a directory below an open one, made 0700 if it is missing. */
 int dir_open_below(int dir_fd, const char *name, int *ret_fd);
 
-/*
- * What stands under a name of ours and cannot be used (a link, a FIFO, a file where a
- * directory should be) is renamed to NAME.bad, over an earlier one if that is possible.
- */
-int dir_set_aside(int dir_fd, const char *name);
-
 /* Opens a file below the directory by the rule above. flags: open(2), with O_CREAT mode 0600. */
 int dir_open_file(int dir_fd, const char *name, int flags, int *ret_fd);
 
@@ -76,8 +70,9 @@ void dir_clean(int dir_fd, const char *prefix, int64_t wall_seconds, int64_t age
 int dir_write_all(int fd, const void *bytes, size_t n);
 
 /*
- * Renames `name` to `name`.bad. A file found there is replaced; what cannot be replaced (a
- * directory) makes it `name`.bad.1 to .9. -errno when nothing helped.
+ * What cannot be used (damage, a link, a FIFO, a file for a directory) is renamed to
+ * `name`.bad. A file found there is replaced; what cannot be replaced (a directory) makes it
+ * `name`.bad.1 to .9. -errno when nothing helped.
  */
 int dir_move_aside(int dir_fd, const char *name);
 

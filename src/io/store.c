@@ -22,7 +22,7 @@ int store_open(int state_fd, int *ret_store_fd)
 	int r = dir_open_below(state_fd, STORE_DIR, ret_store_fd);
 
 	/* A crash must be counted whatever stands there; the records in it are not lost. */
-	if (dir_is_unsafe(r) && dir_set_aside(state_fd, STORE_DIR) == 0)
+	if (dir_is_unsafe(r) && dir_move_aside(state_fd, STORE_DIR) == 0)
 		r = dir_open_below(state_fd, STORE_DIR, ret_store_fd);
 	return r;
 }
