@@ -94,7 +94,8 @@ static int read_table(struct head *head, struct source *source, struct elfcore *
 			return r;
 		head->size = needed;
 	}
-	return elfcore_parse(head->bytes, head->used, ret_core);
+	r = head_make_room(head, head->size); /* where it ended once it is asked again */
+	return r != 0 ? r : elfcore_parse(head->bytes, head->used, ret_core);
 }
 
 /* The kernel begins the next thread when it has told all of the first. */

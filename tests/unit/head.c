@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/source.h"
@@ -163,6 +164,39 @@ START_TEST(test_cut)
 }
 END_TEST
 
+/* A FIFO that one writer has left may find another: what he writes must have room. */
+START_TEST(test_a_second_writer)
+{
+	struct elfbuild build = process(70);
+	struct head head = HEAD_NULL;
+	struct elfcore core = ELFCORE_NULL;
+	int dir_fd = unit_dir(), reader, writer;
+	const size_t first = 64 + 2 * 56;
+	struct source source;
+
+	ck_assert_int_eq(mkfifoat(dir_fd, "fifo", 0600), 0);
+	reader = openat(dir_fd, "fifo", O_RDONLY | O_NONBLOCK);
+	writer = openat(dir_fd, "fifo", O_WRONLY);
+	(void)fcntl(reader, F_SETPIPE_SZ, PIPE_BYTES);
+	source_pipe(&source, reader);
+	ck_assert_int_eq(write(writer, build.bytes, first), (ssize_t)first);
+	close(writer);
+	ck_assert_int_eq(head_read_front(&head, &source, &core), 0);
+	ck_assert_uint_eq(core.threads, 0);
+	ck_assert_uint_ge(head.room, head.size);
+	writer = openat(dir_fd, "fifo", O_WRONLY);
+	ck_assert_int_eq(write(writer, build.bytes + first, build.n - first),
+			 (ssize_t)(build.n - first));
+	ck_assert_int_eq(head_read_rest(&head, &source, &core), 0);
+	check_threads(&core, 70);
+	close(writer);
+	elfcore_done(&core);
+	head_done(&head);
+	source_release(&source);
+	elfbuild_done(&build);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("head");
@@ -171,5 +205,6 @@ int main(void)
 	tcase_add_loop_test(tcase, test_front_and_rest, 0, ROWS(processes));
 	tcase_add_test(tcase, test_nothing_is_waited_for);
 	tcase_add_loop_test(tcase, test_cut, 0, ROWS(cuts));
+	tcase_add_test(tcase, test_a_second_writer);
 	return unit_main(suite);
 }
