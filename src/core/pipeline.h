@@ -35,7 +35,8 @@ struct pipeline_input {
 	/*
 	 * Fills block number `index` (MEMBER_PLAIN bytes): the count, less than a block only
 	 * for the last one, 0 behind the end, -errno (-EFBIG ends it as PIPELINE_TOO_LARGE).
-	 * *ret_zeros may be set instead of writing zeros. Called in order if readers is 1, else by several threads at once.
+	 * *ret_zeros may be set instead of writing zeros. Called in order if readers is 1,
+	 * else by several threads at once.
 	 */
 	ssize_t (*read)(void *userdata, uint64_t index, void *block, bool *ret_zeros);
 	/*
@@ -45,7 +46,10 @@ struct pipeline_input {
 	bool (*release)(void *userdata, enum pipeline_end end);
 	unsigned int readers; /* how many may read at once */
 	uint64_t blocks; /* UINT64_MAX: not known */
-	/* So many first ones need nobody to be held: read after release() where the buffer allows. */
+	/*
+	 * So many first ones need nobody to be held: read after release() where the buffer
+	 * allows.
+	 */
 	uint64_t own_blocks;
 };
 

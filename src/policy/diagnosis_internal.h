@@ -9,7 +9,8 @@
 #include "policy/diagnosis.h"
 
 /* One check: says what is the case and, where that is not DIAGNOSIS_OK, what mends it. */
-typedef void diagnosis_check(const struct diagnosis_facts *facts, struct diagnosis *diagnosis);
+typedef void diagnosis_check(const struct diagnosis_facts *facts,
+			     struct diagnosis *diagnosis);
 
 __attribute__((format(printf, 3, 4)))
 static inline void say(struct diagnosis *d, enum diagnosis_verdict verdict,

@@ -25,7 +25,7 @@ bool walk_is_code(const struct walker *w, uint64_t address);
 
 /* Is pc where the kernel makes a signal handler return to? */
 bool walk_at_trampoline(const struct walker *w, uint64_t pc);
-/* Fills in which signal the frame at a trampoline was laid down for, where that can be told. */
+/* Fills in for which signal the frame at a trampoline was laid down, if that shows. */
 void walk_note_signal(const struct walker *w, struct walk_frame *frame);
 /* From a trampoline to what the signal interrupted. */
 bool walk_step_signal(struct walker *w);
