@@ -162,6 +162,29 @@ static void ask_with_files(const struct buildfiles *files, struct client_request
 	*answer = better;
 }
 
+static size_t take_modules(const struct victim *victim, struct client_module *modules)
+{
+	for (size_t i = 0; i < victim->modules; i++)
+		modules[i] = (struct client_module){ .fd = victim->module[i].fd,
+						     .start = victim->module[i].start };
+	return victim->modules;
+}
+
+/* What takes too long is asked for once more, for less. */
+static int ask_for_less(struct client_request *request, struct client_module *modules,
+			json_t **ret_answer)
+{
+	int r = client_unwind(request, ret_answer);
+
+	if (r == CLIENT_E_TIME && drop_named(request, modules)) /* their file systems may be why */
+		r = client_unwind(request, ret_answer);
+	if (r == CLIENT_E_TIME && request->threads == 0) { /* very many: one names the bug */
+		request->threads = 1;
+		r = client_unwind(request, ret_answer);
+	}
+	return r;
+}
+
 static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_answer)
 {
 	_cleanup_close_ int reading_fd = core_fd >= 0 ? open_for_reading(core_fd) : -1;
@@ -175,26 +198,17 @@ static int ask(struct crash *crash, int core_fd, bool all_threads, json_t **ret_
 					     : crash->victim.mem_fd,
 		.live = core_fd < 0,
 		.modules = modules,
-		.modules_n = crash->victim.modules,
+		.modules_n = take_modules(&crash->victim, modules),
 		.threads = all_threads ? 0 : 1,
 		.time_ms = core_fd >= 0 ? TIME_MS : HELD_TIME_MS,
 	};
 	int r;
 
-	for (size_t i = 0; i < crash->victim.modules; i++)
-		modules[i] = (struct client_module){ .fd = crash->victim.module[i].fd,
-						     .start = crash->victim.module[i].start };
 	program_find("corefold-unwind", program);
 	request.head_fd = client_memfd(crash->head.bytes, crash->head.used);
 	if (request.head_fd < 0)
 		return request.head_fd;
-	r = client_unwind(&request, ret_answer);
-	if (r == CLIENT_E_TIME && drop_named(&request, modules)) /* their file systems may be why */
-		r = client_unwind(&request, ret_answer);
-	if (r == CLIENT_E_TIME && all_threads) { /* very many: the one that crashed names the bug */
-		request.threads = 1;
-		r = client_unwind(&request, ret_answer);
-	}
+	r = ask_for_less(&request, modules, ret_answer);
 	if (r == 0 && crash->files)
 		ask_with_files(crash->files, &request, ret_answer);
 	if (r == 0 && all_threads && request.threads == 1)

@@ -30,6 +30,7 @@
 /* A capture still running after that is cut short: something is wrong with the disk. */
 #define CAPTURE_MAX_MS (300 * 1000)
 #define THREADS_HOLD_MS 1000
+#define REASON_SIZE 96
 
 /* ---- one try ---- */
 
@@ -356,51 +357,62 @@ static int take_most(struct take *take)
 	return r;
 }
 
+/* NULL: it is taken, or none is wanted; else why there is none, perhaps written to `text`. */
+static const char *take_or_why_not(struct take *take, char text[static REASON_SIZE])
+{
+	const char *no_dump = why_no_dump(take->crash);
+	int r;
+
+	if (take->verdict.kind == CAPTURE_NONE)
+		return NULL;
+	if (no_dump)
+		return no_dump;
+	r = take_most(take);
+	if (r == 0)
+		return NULL;
+	(void)snprintf(text, REASON_SIZE, "capture failed: %s", strerror(r < 0 ? -r : EPERM));
+	return text;
+}
+
+static void begin(struct crash *crash, struct take *ret_take)
+{
+	*ret_take = (struct take){
+		.crash = crash,
+		.hold_until_ms = crash->started_ms + plan_hold_ms(crash),
+		.stash = STASH_NULL,
+	};
+	plan_buffer(ret_take);
+	plan_look(ret_take);
+	ret_take->verdict = plan_kind(ret_take, 0);
+}
+
 struct capture_verdict take_plan(struct crash *crash)
 {
-	struct take take = { .crash = crash,
-			     .hold_until_ms = crash->started_ms + plan_hold_ms(crash) };
+	struct take take;
 
-	plan_buffer(&take);
-	plan_look(&take);
-	take.verdict = plan_kind(&take, 0);
+	begin(crash, &take);
 	image_done(&take.full);
 	return take.verdict;
 }
 
 void take_core(struct crash *crash)
 {
-	struct take take = {
-		.crash = crash,
-		.hold_until_ms = crash->started_ms + plan_hold_ms(crash),
-		.stash = STASH_NULL,
-	};
 	struct record *record = &crash->record;
-	const char *no_dump = why_no_dump(crash);
-	char why[96];
-	int r = 0;
+	char text[REASON_SIZE];
+	const char *why_not;
+	struct take take;
 
-	plan_buffer(&take);
-	plan_look(&take);
-	take.verdict = plan_kind(&take, 0);
+	begin(crash, &take);
 	plan_by_signature(&take);
 	/* No stacks will be stored: look at them while they are there. */
 	if (take.verdict.kind < CAPTURE_THREADS)
 		(void)analyse_unwind(crash, -1, true);
-	if (take.verdict.kind == CAPTURE_NONE)
-		no_dump = NULL; /* nor is one wanted */
-	else if (!no_dump)
-		r = take_most(&take);
+	why_not = take_or_why_not(&take, text);
 	record->capture = take.verdict.kind;
 	(void)snprintf(record->capture_reason, sizeof(record->capture_reason), "%s",
 		       take.verdict.reason);
-	if (r != 0) {
-		(void)snprintf(why, sizeof(why), "capture failed: %s",
-			       strerror(r < 0 ? -r : EPERM));
-		no_dump = why;
-	}
-	if (no_dump)
-		lower_to_none(crash, no_dump);
+	if (why_not)
+		lower_to_none(crash, why_not);
 	if (take.claimed && record->capture != CAPTURE_FULL)
 		fulls_forget(crash->ledger->dir_fd, take.claimed, record->id);
 	stash_done(&take.stash);

@@ -286,13 +286,14 @@ void capture_stash(const struct capture_job *job)
 	let_go(&capture);
 }
 
-int capture_run(const struct capture_job *job, struct capture_result *ret_result)
+static struct pipeline_input input_of(struct capture *capture)
 {
-	struct capture capture = { .job = job };
+	const struct capture_job *job = capture->job;
 	uint64_t bytes = job->image ? job->image->size : source_bytes(job);
 	unsigned int processors = pipeline_processors();
-	const struct pipeline_input input = {
-		.userdata = &capture,
+
+	return (struct pipeline_input){
+		.userdata = capture,
 		.read = job->image ? read_image : read_source,
 		.release = on_read,
 		.readers = !job->image		      ? 1
@@ -302,6 +303,12 @@ int capture_run(const struct capture_job *job, struct capture_result *ret_result
 		.blocks = bytes == UINT64_MAX ? UINT64_MAX
 					      : (bytes + MEMBER_PLAIN - 1) / MEMBER_PLAIN,
 	};
+}
+
+int capture_run(const struct capture_job *job, struct capture_result *ret_result)
+{
+	struct capture capture = { .job = job };
+	const struct pipeline_input input = input_of(&capture);
 	struct pipeline_result done;
 	int r;
 

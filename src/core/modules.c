@@ -197,6 +197,22 @@ static int add_notes(struct collect *c, uint64_t start, const struct phdr *phdr,
 		   phdr->bytes < NOTE_MAX ? phdr->bytes : NOTE_MAX);
 }
 
+static int add_all_notes(struct collect *c, uint64_t start, uint64_t phdrs, uint64_t n)
+{
+	uint64_t first = UINT64_MAX;
+	struct phdr phdr;
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < n; i++) {
+		r = read_phdr(c, phdrs + i * phdr_bytes(c), &phdr);
+		if (r == 0 && phdr.type == PT_LOAD && first == UINT64_MAX)
+			first = (phdr.address - phdr.offset) & ~4095ULL;
+		if (r == 0)
+			r = add_notes(c, start, &phdr, first == UINT64_MAX ? 0 : first);
+	}
+	return r;
+}
+
 static int add_header(struct collect *c, uint64_t start, bool *ret_module)
 {
 	union {
@@ -204,8 +220,7 @@ static int add_header(struct collect *c, uint64_t start, bool *ret_module)
 		Elf32_Ehdr narrow;
 		unsigned char bytes[sizeof(Elf64_Ehdr)];
 	} e;
-	uint64_t n, phoff, first = UINT64_MAX;
-	struct phdr phdr;
+	uint64_t n, phoff;
 	int r;
 
 	r = memory_peek(c->memory, start, &e, sizeof(e));
@@ -225,13 +240,8 @@ static int add_header(struct collect *c, uint64_t start, bool *ret_module)
 	if (n > PHDRS_MAX || phoff > 4096)
 		return 0;
 	r = add(c, start, phoff + n * phdr_bytes(c));
-	for (uint64_t i = 0; r == 0 && i < n; i++) {
-		r = read_phdr(c, start + phoff + i * phdr_bytes(c), &phdr);
-		if (r == 0 && phdr.type == PT_LOAD && first == UINT64_MAX)
-			first = (phdr.address - phdr.offset) & ~4095ULL;
-		if (r == 0)
-			r = add_notes(c, start, &phdr, first == UINT64_MAX ? 0 : first);
-	}
+	if (r == 0)
+		r = add_all_notes(c, start, start + phoff, n);
 	return unless_gone(r);
 }
 

@@ -175,53 +175,75 @@ static const char *check_line(const json_t *object)
 	return NULL;
 }
 
+/* Who is told of lines. */
+struct listener {
+	counters_each *each;
+	counters_bad *bad; /* or NULL */
+	void *userdata;
+};
+
+/* 0: a whole line of *ret_n bytes, or *ret_n = 0: the end, or a torn last line. -errno. */
+static int next_line(FILE *file, char **text, size_t *size, size_t *ret_n)
+{
+	ssize_t n = (errno = 0, getline(text, size, file));
+	bool whole = n > 0 && (*text)[n - 1] == '\n';
+
+	if (!whole && errno)
+		return -errno; /* of the file or of memory; part of a line may be there */
+	*ret_n = whole ? (size_t)n : 0;
+	return 0;
+}
+
+/* 0: go on; 1: no more is wanted. -ENOMEM. */
+static int tell_line(const struct listener *listener, const char *text, size_t n,
+		     unsigned int line)
+{
+	json_error_t error;
+	json_t *object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+	const char *why = object ? check_line(object) : "not JSON";
+	bool more = true;
+
+	if (!object && json_error_code(&error) == json_error_out_of_memory)
+		return -ENOMEM;
+	if (!why)
+		more = listener->each(listener->userdata, object, line);
+	else if (listener->bad && n > 1)
+		listener->bad(listener->userdata, line, why);
+	json_decref(object);
+	return more ? 0 : 1;
+}
+
 /* ret_bytes: what the whole lines took. */
-static int read_lines(int dir_fd, counters_each *each, counters_bad *bad, void *userdata,
-		      uint64_t *ret_bytes)
+static int read_lines(int dir_fd, const struct listener *listener, uint64_t *ret_bytes)
 {
 	_cleanup_fclose_ FILE *file = NULL;
 	_cleanup_free_ char *text = NULL;
 	uint64_t bytes = 0;
-	size_t size = 0;
+	size_t size = 0, n = 0;
 	int r;
 
 	r = dir_open_stream(dir_fd, COUNTERS_FILE, &file);
 	if (r != 0)
 		return r;
-	for (unsigned int line = 1;; line++) {
-		ssize_t n = (errno = 0, getline(&text, &size, file));
-		json_error_t error;
-		const char *why;
-		json_t *object;
-		bool more = true;
-
-		if (n <= 0 || text[n - 1] != '\n') {
-			if (errno)
-				return -errno; /* of the file or of memory; part of a line may be there */
-			break; /* the end, or a torn last line */
-		}
-		bytes += (uint64_t)n;
-		object = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &error);
-		if (!object && json_error_code(&error) == json_error_out_of_memory)
-			return -ENOMEM;
-		why = object ? check_line(object) : "not JSON";
-		if (!why)
-			more = each(userdata, object, line);
-		else if (bad && n > 1)
-			bad(userdata, line, why);
-		json_decref(object);
-		if (!more)
+	for (unsigned int line = 1; r == 0; line++) {
+		r = next_line(file, &text, &size, &n);
+		if (r < 0 || n == 0)
 			break;
+		bytes += n;
+		r = tell_line(listener, text, n, line);
 	}
+	if (r < 0)
+		return r;
 	*ret_bytes = bytes;
 	return 0;
 }
 
 int counters_read(int dir_fd, counters_each *each, counters_bad *bad, void *userdata)
 {
+	const struct listener listener = { .each = each, .bad = bad, .userdata = userdata };
 	uint64_t bytes;
 
-	return read_lines(dir_fd, each, bad, userdata, &bytes);
+	return read_lines(dir_fd, &listener, &bytes);
 }
 
 /* ---- rolling up ---- */
@@ -369,11 +391,12 @@ static int roll_into(int dir_fd, FILE *out, uint64_t *ret_bytes)
 	struct roll_up roll = { .out = out,
 				.processes = json_object(),
 				.reserved = json_object() };
+	const struct listener listener = { .each = roll_line, .userdata = &roll };
 	int r;
 
 	r = newest_time(dir_fd, &roll.newest_s);
 	if (r == 0)
-		r = read_lines(dir_fd, roll_line, NULL, &roll, ret_bytes);
+		r = read_lines(dir_fd, &listener, ret_bytes);
 	flush_last(&roll);
 	json_decref(roll.processes);
 	json_decref(roll.reserved);

@@ -158,6 +158,43 @@ static int update_totals(struct state *state, uint32_t index, const struct state
 	return 0;
 }
 
+static void enter_slot(struct state *state, uint32_t index, const struct state_slot *slot,
+		       struct journal *journal)
+{
+	struct state_place place = place_of(slot);
+
+	state->header.places_sum ^= state->place[index].crc ^ place.crc;
+	journal->has_slot = true;
+	journal->slot_index = index;
+	journal->slot = *slot;
+	journal->slot.crc = CRC_OF(&journal->slot);
+	journal->place = place;
+}
+
+static void enter_inflight(struct state *state, uint32_t index, struct journal *journal)
+{
+	state->inflight_loaded = true;
+	journal->has_inflight = true;
+	journal->inflight_index = index;
+	journal->inflight = state->inflight[index];
+	journal->inflight.crc = CRC_OF(&journal->inflight);
+}
+
+/* 0: the change is made. What cannot be written home now, the next holder writes. */
+static int commit(struct state *state, struct journal *journal)
+{
+	int r;
+
+	state->header.crc = CRC_OF(&state->header);
+	journal->header = state->header;
+	journal->crc = CRC_OF(journal);
+	r = state_write_at(state->fd, journal, sizeof(*journal), JOURNAL_AT);
+	if (r < 0)
+		return r;
+	state->stalled = state_apply(state->fd, journal) != 0;
+	return 0;
+}
+
 int state_write(struct state *state, uint32_t index, const struct state_slot *slot,
 		uint32_t inflight_index, bool sync)
 {
@@ -173,31 +210,13 @@ int state_write(struct state *state, uint32_t index, const struct state_slot *sl
 			return r;
 	}
 	journal.change = ++state->header.change;
-	if (slot) {
-		struct state_place place = place_of(slot);
-
-		state->header.places_sum ^= state->place[index].crc ^ place.crc;
-		journal.has_slot = true;
-		journal.slot_index = index;
-		journal.slot = *slot;
-		journal.slot.crc = CRC_OF(&journal.slot);
-		journal.place = place;
-	}
-	if (inflight_index < STATE_INFLIGHT) {
-		state->inflight_loaded = true;
-		journal.has_inflight = true;
-		journal.inflight_index = inflight_index;
-		journal.inflight = state->inflight[inflight_index];
-		journal.inflight.crc = CRC_OF(&journal.inflight);
-	}
-	state->header.crc = CRC_OF(&state->header);
-	journal.header = state->header;
-	journal.crc = CRC_OF(&journal);
-	r = state_write_at(state->fd, &journal, sizeof(journal), JOURNAL_AT);
+	if (slot)
+		enter_slot(state, index, slot, &journal);
+	if (inflight_index < STATE_INFLIGHT)
+		enter_inflight(state, inflight_index, &journal);
+	r = commit(state, &journal);
 	if (r < 0)
 		return r;
-	/* From here on the change is made: what cannot be written home now, the next holder writes. */
-	state->stalled = state_apply(state->fd, &journal) != 0;
 	return sync && fdatasync(state->fd) < 0 ? -errno : 0;
 }
 

@@ -11,12 +11,31 @@
 #include "io/dir.h"
 #include "io/events.h"
 
+/* A folded one's weight is pending; of a kept one the entry's record will decide. */
+static int enter_weight(struct ledger *ledger, const struct event *event, uint32_t index,
+			struct state_slot *slot, uint32_t *ret_entry)
+{
+	if (!event->kept) {
+		account_enter(&slot->account, 1);
+		account_give_back(&slot->account, 1);
+		slot->account.folded++;
+		*ret_entry = STATE_INFLIGHT;
+		return 0;
+	}
+	if (ledger_take_entry(ledger, event->id, 1, index, ret_entry) != 0)
+		return -EAGAIN; /* no free entry: stays in the file */
+	account_enter(&slot->account, 1);
+	ledger->state->inflight[*ret_entry].orphan = true;
+	state_inflight_release(ledger->state, *ret_entry);
+	return 0;
+}
+
 static int merge_event(struct ledger *ledger, const struct event *event, bool sync)
 {
 	struct state *state = ledger->state;
 	struct counters_event line = { 0 };
 	struct state_slot slot;
-	uint32_t index, entry = STATE_INFLIGHT;
+	uint32_t index, entry;
 	int r;
 
 	r = state_claim(state, event->uid, event->process, &index, &slot);
@@ -29,17 +48,9 @@ static int merge_event(struct ledger *ledger, const struct event *event, bool sy
 		slot.first_ns = ledger->on_time_ns;
 	slot.last_ns = ledger->on_time_ns;
 	slot.last_wall_ns = event->wall_ns;
-	if (!event->kept) {
-		account_enter(&slot.account, 1);
-		account_give_back(&slot.account, 1);
-		slot.account.folded++;
-	} else if (ledger_take_entry(ledger, event->id, 1, index, &entry) == 0) {
-		account_enter(&slot.account, 1);
-		state->inflight[entry].orphan = true;
-		state_inflight_release(state, entry);
-	} else {
-		return -EAGAIN; /* no free entry: stays in the file */
-	}
+	r = enter_weight(ledger, event, index, &slot, &entry);
+	if (r != 0)
+		return r;
 	line.slot = &slot;
 	if (event->kept) {
 		line.reserved_id = event->id;
@@ -73,6 +84,24 @@ static int consume_rest(struct ledger *ledger, const struct events_batch *batch)
  * Events are counted one change each, but consumed with the last: a merger that is killed
  * in between would merge some twice. So each change moves the consumed prefix along.
  */
+static int consume_event(struct ledger *ledger, const struct event *event, bool sync)
+{
+	struct state_header *header = &ledger->state->header;
+	const uint64_t consumed_bytes = header->events_bytes;
+	const uint32_t consumed_crc = header->events_crc;
+	int r;
+
+	header->events_bytes = event->end_bytes;
+	header->events_crc = event->end_crc;
+	r = merge_event(ledger, event, sync);
+	if (r != 0) {
+		/* Not counted, so not consumed by whatever is written next. */
+		header->events_bytes = consumed_bytes;
+		header->events_crc = consumed_crc;
+	}
+	return r;
+}
+
 int ledger_merge_events(struct ledger *ledger)
 {
 	struct state_header *header = &ledger->state->header;
@@ -90,19 +119,10 @@ int ledger_merge_events(struct ledger *ledger)
 		return r;
 	events = batch.event;
 	for (size_t i = 0; i < batch.n; i++) {
-		const uint64_t consumed_bytes = header->events_bytes;
-		const uint32_t consumed_crc = header->events_crc;
-
-		header->events_bytes = batch.event[i].end_bytes;
-		header->events_crc = batch.event[i].end_crc;
 		/* Durable before the file is emptied. */
-		r = merge_event(ledger, &batch.event[i], i + 1 == batch.n);
-		if (r != 0) {
-			/* Not counted, so not consumed by whatever is written next. */
-			header->events_bytes = consumed_bytes;
-			header->events_crc = consumed_crc;
+		r = consume_event(ledger, &batch.event[i], i + 1 == batch.n);
+		if (r != 0)
 			return r;
-		}
 	}
 	r = consume_rest(ledger, &batch);
 	if (r == 0 && batch.n + batch.left_out > 0)
