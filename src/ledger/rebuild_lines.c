@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /*
- * Which lines of the counters a rebuild believes. What they count can only grow, and only
- * as fast as processes crash; a line may be false all the same, and as the last one it
- * would become the truth. So the newest lines are judged by each other: the most of them
- * that fit are believed, and of as many the later. Older ones are judged alone, for a
- * newer one has replaced all they say but for processes that have not crashed since.
+ * Which lines of the counters a rebuild believes.
+ *
+ * Each line has all counts up to its moment, so a false one that comes last would become
+ * the truth. One whose numbers do not add up is out by itself. The newest lines are judged
+ * by each other, too: the longest chain is believed in which each can have been written
+ * after the one before it, by the same machine, with nothing smaller, and not grown faster
+ * than processes crash. Of chains as long it is the one that ends last.
+ *
+ * So lines wait among the newest until so many others have come. Then they are believed,
+ * for those have replaced all they say but for processes that have not crashed since.
  */
 
 #include "ledger/rebuild_internal.h"
@@ -24,6 +29,8 @@
 /* Somebody ticks, or something crashes, more often than that. */
 #define SILENCE_S (366ULL * 86400)
 
+/* ---- a line by itself ---- */
+
 /* crashes = kept weight + pending + in flight + evicted, and no number is beyond all bounds. */
 static bool adds_up(const json_t *counted)
 {
@@ -37,7 +44,7 @@ static bool adds_up(const json_t *counted)
 }
 
 /* Its date proves nothing: after a boot without a clock all of them are still to come. */
-static bool possible(const json_t *line)
+static bool can_be_true(const json_t *line)
 {
 	const json_t *process;
 	size_t i;
@@ -49,6 +56,8 @@ static bool possible(const json_t *line)
 			return false;
 	return true;
 }
+
+/* ---- a line and one before it ---- */
 
 static bool of_one_machine(const json_t *a, const json_t *b)
 {
@@ -78,7 +87,7 @@ static uint64_t growth(const json_t *from, const json_t *to, const char *key)
 	return b > a ? b - a : 0;
 }
 
-static bool leaps(const json_t *from, const json_t *to)
+static bool grows_too_fast(const json_t *from, const json_t *to)
 {
 	uint64_t seconds = smaller(growth(from, to, "time"), SILENCE_S) + CLOCK_SLACK_S;
 
@@ -86,10 +95,18 @@ static bool leaps(const json_t *from, const json_t *to)
 	       growth(from, to, "on_time_seconds") > SILENCE_S;
 }
 
-static bool fits(const json_t *from, const json_t *to)
+static bool can_follow(const json_t *from, const json_t *to)
 {
-	return of_one_machine(from, to) && !shrinks(from, to) && !leaps(from, to);
+	return of_one_machine(from, to) && !shrinks(from, to) && !grows_too_fast(from, to);
 }
+
+/* ---- the newest lines ---- */
+
+/* The longest chain that ends with a line. */
+struct chain {
+	size_t length; /* 0: the line is in none */
+	size_t before; /* the line it continues from; REBUILD_NEWEST: it begins here */
+};
 
 /* An old line that is there once more, behind newer ones, would be as good a last one. */
 static bool repeats(json_t *const *lines, size_t i)
@@ -100,30 +117,35 @@ static bool repeats(json_t *const *lines, size_t i)
 	return false;
 }
 
-/* Marks what is believed of lines[0..n), oldest first. */
+static struct chain longest_chain(json_t *const *lines, size_t i, const struct chain *earlier)
+{
+	struct chain longest = { .length = 1, .before = REBUILD_NEWEST };
+
+	if (repeats(lines, i))
+		return (struct chain){ 0 };
+	for (size_t j = 0; j < i; j++)
+		if (earlier[j].length >= longest.length && can_follow(lines[j], lines[i]))
+			longest = (struct chain){ .length = earlier[j].length + 1, .before = j };
+	return longest;
+}
+
+/* Of lines[0..n), oldest first. */
 static void choose(json_t *const *lines, size_t n, bool *ret_believed)
 {
-	size_t length[REBUILD_NEWEST], before[REBUILD_NEWEST], last = 0;
+	struct chain chain[REBUILD_NEWEST];
+	size_t last = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		length[i] = repeats(lines, i) ? 0 : 1;
-		before[i] = n;
 		ret_believed[i] = false;
-		if (length[i] == 0)
-			continue;
-		for (size_t j = 0; j < i; j++)
-			if (length[j] >= length[i] && fits(lines[j], lines[i])) {
-				length[i] = length[j] + 1;
-				before[i] = j;
-			}
-		if (length[i] >= length[last])
+		chain[i] = longest_chain(lines, i, chain);
+		if (chain[i].length >= chain[last].length)
 			last = i;
 	}
-	for (size_t i = last; i < n; i = before[i])
+	for (size_t i = last; i < n; i = chain[i].before)
 		ret_believed[i] = true;
 }
 
-/* ---- as they come ---- */
+/* ---- lines as they are read ---- */
 
 static void leave_out(struct rebuild *rebuild)
 {
@@ -136,29 +158,35 @@ static void believe(struct rebuild *rebuild, json_t *line)
 		rebuild->failed = -ENOMEM;
 }
 
-bool rebuild_see_line(void *userdata, const json_t *line, unsigned int line_number)
+/* The oldest makes room. */
+static void add_newest(struct rebuild *rebuild, json_t *line)
 {
-	struct rebuild *rebuild = userdata;
 	struct rebuild_newest *newest = &rebuild->newest;
-	json_t *copy;
 
-	(void)line_number;
-	if (!possible(line)) {
-		leave_out(rebuild);
-		return true;
-	}
-	copy = json_deep_copy(line);
-	if (!copy) {
-		rebuild->failed = -ENOMEM;
-		return false;
-	}
 	if (newest->n == REBUILD_NEWEST) {
 		believe(rebuild, newest->line[0]);
 		json_decref(newest->line[0]);
 		newest->n--;
 		memmove(newest->line, newest->line + 1, newest->n * sizeof(*newest->line));
 	}
-	newest->line[newest->n++] = copy;
+	newest->line[newest->n++] = line;
+}
+
+bool rebuild_see_line(void *userdata, const json_t *line, unsigned int line_number)
+{
+	struct rebuild *rebuild = userdata;
+	json_t *copy;
+
+	(void)line_number;
+	if (!can_be_true(line)) {
+		leave_out(rebuild);
+		return true;
+	}
+	copy = json_deep_copy(line);
+	if (!copy)
+		rebuild->failed = -ENOMEM;
+	else
+		add_newest(rebuild, copy);
 	return rebuild->failed == 0;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "io/counters.h"
+#include "ledger/counted.h"
 #include "policy/units.h"
 #include "summary/lines.h"
 
@@ -42,10 +43,10 @@ void history_done(struct history *history)
 static struct summary_counts counts_of(const json_t *object)
 {
 	return (struct summary_counts){
-		.crashes = lines_number(object, "crashes"),
-		.folded = lines_number(object, "folded"),
-		.kept = lines_number(object, "kept"),
-		.kept_weight = lines_number(object, "kept_weight"),
+		.crashes = number(object, "crashes"),
+		.folded = number(object, "folded"),
+		.kept = number(object, "kept"),
+		.kept_weight = number(object, "kept_weight"),
 	};
 }
 
@@ -175,7 +176,7 @@ static struct history_life *life_of(struct history *history, const json_t *objec
 
 	if (!process)
 		return NULL;
-	return find_life(history, (uint32_t)lines_number(object, "uid"), process,
+	return find_life(history, (uint32_t)number(object, "uid"), process,
 			 json_integer_value(json_object_get(object, "first_ms")));
 }
 
@@ -234,7 +235,7 @@ static bool take_line(void *userdata, const json_t *line, unsigned int line_numb
 	struct history *history = userdata;
 	struct summary_tally tally = lines_tally(line);
 	const char *why = lines_why_not(&history->lines, &tally);
-	int64_t time_s = (int64_t)lines_number(line, "time");
+	int64_t time_s = (int64_t)number(line, "time");
 
 	if (!why)
 		why = process_beyond(history, line, &tally);

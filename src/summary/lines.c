@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/*
+ * Three steps. Each line is judged by itself: of another machine, of the future, beyond
+ * what the state counts now. Of those that are left the longest chain is taken in which
+ * nothing shrinks. And each that is not in it is told why, by the lines of the chain
+ * around it.
+ */
+
 #include "summary/lines.h"
 
 #include <errno.h>
@@ -7,40 +14,32 @@
 #include <string.h>
 
 #include "io/counters.h"
+#include "ledger/counted.h"
 #include "policy/units.h"
-
-/* How many descents back a chain is looked for: who mixes more lines in loses some. */
-#define RUNS_MAX 64
+#include "summary/chain.h"
 
 /* Written after the state was read: the next summary has it. */
 const char *const LINES_LATER = "later";
 
-uint64_t lines_number(const json_t *object, const char *key)
-{
-	json_int_t value = json_integer_value(json_object_get(object, key));
-
-	return value > 0 ? (uint64_t)value : 0;
-}
-
 struct summary_tally lines_tally(const json_t *line)
 {
 	return (struct summary_tally){
-		.crashes = lines_number(line, "crashes"),
-		.folded = lines_number(line, "folded"),
-		.kept = lines_number(line, "kept"),
-		.kept_weight = lines_number(line, "kept_weight"),
-		.unseen = lines_number(line, "unseen"),
-		.operational = lines_number(line, "operational_hours"),
-		.crashfree = lines_number(line, "crashfree_hours"),
-		.crashfree_slots = lines_number(line, "crashfree_slots"),
-		.boots = lines_number(line, "boots"),
-		.unclean = lines_number(line, "unclean_shutdowns"),
-		.on_time_s = (int64_t)lines_number(line, "on_time_seconds"),
-		.uncovered_s = (int64_t)lines_number(line, "uncovered_seconds"),
+		.crashes = number(line, "crashes"),
+		.folded = number(line, "folded"),
+		.kept = number(line, "kept"),
+		.kept_weight = number(line, "kept_weight"),
+		.unseen = number(line, "unseen"),
+		.operational = number(line, "operational_hours"),
+		.crashfree = number(line, "crashfree_hours"),
+		.crashfree_slots = number(line, "crashfree_slots"),
+		.boots = number(line, "boots"),
+		.unclean = number(line, "unclean_shutdowns"),
+		.on_time_s = (int64_t)number(line, "on_time_seconds"),
+		.uncovered_s = (int64_t)number(line, "uncovered_seconds"),
 	};
 }
 
-/* ---- two lines ---- */
+/* ---- what shrinks from one line to another ---- */
 
 /* What can only grow. (folded can shrink by one, when a fold turns out to be novel.) */
 enum shrunk {
@@ -66,21 +65,7 @@ static enum shrunk shrunk(const struct summary_tally *from, const struct summary
 	return SHRUNK_NOTHING;
 }
 
-static const char *const less_than_before[SHRUNK_N] = {
-	NULL,
-	"counts fewer crashes than the line before it",
-	"has run for less time than the line before it",
-	"counts fewer hours than the line before it",
-	"counts fewer records than the line before it",
-};
-
-static const char *const more_than_after[SHRUNK_N] = {
-	NULL,
-	"counts more crashes than the lines after it",
-	"has run for more time than the lines after it",
-	"counts more hours than the lines after it",
-	"counts more records than the lines after it",
-};
+/* ---- a line by itself ---- */
 
 static const char *const more_than_now[SHRUNK_N] = {
 	NULL,
@@ -90,14 +75,12 @@ static const char *const more_than_now[SHRUNK_N] = {
 	"counts more records than there have been",
 };
 
-/* ---- one line ---- */
-
 static const char *why_not_alone(const struct summary *summary, const json_t *line,
 				 const struct summary_tally *tally)
 {
 	const char *machine = json_string_value(json_object_get(line, "machine"));
 	uint64_t now_s = (uint64_t)(summary->now_ns / NS_PER_SEC);
-	uint64_t time_s = lines_number(line, "time");
+	uint64_t time_s = number(line, "time");
 	enum shrunk beyond = shrunk(tally, &summary->ever);
 
 	if (machine && strtoull(machine, NULL, 16) != summary->machine)
@@ -126,123 +109,107 @@ static bool collect(void *userdata, const json_t *line, unsigned int line_number
 		lines->one = one;
 	}
 	one = &lines->one[lines->n++];
-	*one = (struct lines_one){ .tally = lines_tally(line), .before = LINES_NONE };
+	*one = (struct lines_one){ .tally = lines_tally(line) };
 	one->why_not = why_not_alone(lines->summary, line, &one->tally);
 	return true;
 }
 
-/* ---- the most that fit each other ---- */
+/* ---- lines by each other ---- */
 
-static bool fits(const struct lines *lines, size_t from, size_t to)
-{
-	return shrunk(&lines->one[from].tally, &lines->one[to].tally) == SHRUNK_NOTHING;
-}
-
-/* Lines that grow from each to the next; none of them is out for its own sake. */
-struct run {
-	size_t first;
-	size_t last;
+/* Those that nothing is wrong with by themselves, in their order. */
+struct candidates {
+	struct lines_one **one; /* borrowed */
+	size_t n;
 };
 
-/* The last of the run that `to` can follow, LINES_NONE if none. */
-static size_t last_fitting(const struct lines *lines, const size_t *index,
-			   const struct run *run, size_t to)
+static bool fits(const void *userdata, size_t from, size_t to)
 {
-	size_t low = run->first, high = run->last + 1;
+	const struct candidates *c = userdata;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (fits(lines, index[middle], to))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low > run->first ? index[low - 1] : LINES_NONE;
+	return shrunk(&c->one[from]->tally, &c->one[to]->tally) == SHRUNK_NOTHING;
 }
 
-static void chain_behind(struct lines *lines, size_t before, size_t to)
+static const char *const less_than_before[SHRUNK_N] = {
+	NULL,
+	"counts fewer crashes than the line before it",
+	"has run for less time than the line before it",
+	"counts fewer hours than the line before it",
+	"counts fewer records than the line before it",
+};
+
+static const char *const more_than_after[SHRUNK_N] = {
+	NULL,
+	"counts more crashes than the lines after it",
+	"has run for more time than the lines after it",
+	"counts more hours than the lines after it",
+	"counts more records than the lines after it",
+};
+
+/* Says of each that is not in the chain why: by the last of the chain before it ... */
+static void blame_before(const struct candidates *c, const bool *in_chain)
 {
-	struct lines_one *one = &lines->one[to];
-	size_t length = before == LINES_NONE ? 1 : lines->one[before].length + 1;
+	const struct lines_one *last = NULL;
 
-	if (length < one->length)
-		return;
-	one->length = length;
-	one->before = before;
-}
-
-/*
- * Chains only grow along a run, so of each earlier run its last fitting line is the best
- * to follow. Of two as long the earlier is taken: it was there first. `index`: those that may be in a chain.
- */
-static void find_chains(struct lines *lines, const size_t *index, size_t n)
-{
-	struct run run[RUNS_MAX] = { 0 };
-	size_t runs = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		chain_behind(lines, LINES_NONE, index[i]);
-		if (i == 0 || !fits(lines, index[i - 1], index[i]))
-			run[runs++ % RUNS_MAX].first = i;
-		else
-			chain_behind(lines, index[i - 1], index[i]);
-		for (size_t r = 2; r <= runs && r <= RUNS_MAX; r++) {
-			size_t before = last_fitting(lines, index, &run[(runs - r) % RUNS_MAX],
-						     index[i]);
-
-			if (before != LINES_NONE)
-				chain_behind(lines, before, index[i]);
-		}
-		run[(runs - 1) % RUNS_MAX].last = i;
+	for (size_t i = 0; i < c->n; i++) {
+		if (in_chain[i])
+			last = c->one[i];
+		else if (last)
+			c->one[i]->why_not =
+				less_than_before[shrunk(&last->tally, &c->one[i]->tally)];
 	}
 }
 
-/* Says of all that are not in the longest chain why. */
-static void tell_others(struct lines *lines, const size_t *index, size_t n)
+/* ... or, if it fits that one, by the next of the chain behind it. */
+static void blame_after(const struct candidates *c, const bool *in_chain)
 {
-	size_t after = LINES_NONE, chain = LINES_NONE;
+	const struct lines_one *next = NULL;
 
-	for (size_t i = 0; i < n; i++)
-		if (chain == LINES_NONE || lines->one[index[i]].length > lines->one[chain].length)
-			chain = index[i];
-	for (size_t i = n; i > 0; i--) {
-		struct lines_one *one = &lines->one[index[i - 1]];
-		enum shrunk back = SHRUNK_NOTHING, over = SHRUNK_NOTHING;
+	for (size_t i = c->n; i-- > 0;) {
+		struct lines_one *one = c->one[i];
 
-		if (index[i - 1] == chain) {
-			after = chain;
-			chain = one->before;
-			continue;
-		}
-		if (chain != LINES_NONE)
-			back = shrunk(&lines->one[chain].tally, &one->tally);
-		if (after != LINES_NONE)
-			over = shrunk(&one->tally, &lines->one[after].tally);
-		one->why_not = less_than_before[back] ?: more_than_after[over] ?:
-							 "does not fit the lines around it";
+		if (in_chain[i])
+			next = one;
+		else if (!one->why_not && next)
+			one->why_not = more_than_after[shrunk(&one->tally, &next->tally)];
+		if (!in_chain[i] && !one->why_not)
+			one->why_not = "does not fit the lines around it";
 	}
+}
+
+static int judge_together(const struct candidates *c)
+{
+	bool *in_chain = calloc(c->n + 1, sizeof(*in_chain));
+	int r;
+
+	if (!in_chain)
+		return -ENOMEM;
+	r = chain_find(c->n, fits, c, in_chain);
+	if (r == 0) {
+		blame_before(c, in_chain);
+		blame_after(c, in_chain);
+	}
+	free(in_chain);
+	return r;
 }
 
 int lines_find(struct lines *lines, const struct summary *summary, int dir_fd)
 {
-	size_t *index, n = 0;
+	struct candidates candidates = { 0 };
 	int r;
 
 	*lines = (struct lines){ .summary = summary };
 	r = counters_read(dir_fd, collect, NULL, lines);
 	if (r < 0 || lines->failed < 0)
 		return r < 0 ? r : lines->failed;
-	index = calloc(lines->n + 1, sizeof(*index));
-	if (!index)
+	candidates.one = calloc(lines->n + 1, sizeof(struct lines_one *));
+	if (!candidates.one)
 		return -ENOMEM;
 	for (size_t i = 0; i < lines->n; i++)
 		if (!lines->one[i].why_not)
-			index[n++] = i;
-	find_chains(lines, index, n);
-	tell_others(lines, index, n);
-	free(index);
-	return 0;
+			candidates.one[candidates.n++] = &lines->one[i];
+	r = judge_together(&candidates);
+	free(candidates.one);
+	return r;
 }
 
 void lines_done(struct lines *lines)

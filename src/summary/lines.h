@@ -11,17 +11,13 @@
 
 #include "summary/summary.h"
 
-/* A number of a JSON object; what is none, or negative, is 0. */
-uint64_t lines_number(const json_t *object, const char *key);
+/* What a line counts; a number that is none, or negative, is 0. */
 struct summary_tally lines_tally(const json_t *line);
 
 struct lines_one {
 	struct summary_tally tally;
-	size_t length; /* of the longest chain that ends here, 0: it cannot be in one */
-	size_t before; /* in that chain; LINES_NONE: it begins here */
 	const char *why_not; /* static text; NULL: it belongs */
 };
-#define LINES_NONE SIZE_MAX
 
 struct lines {
 	const struct summary *summary; /* borrowed; with `ever`, `machine` and `now_ns` */
