@@ -18,7 +18,14 @@ static const char *text_of(const json_t *record, const char *key)
 	return json_string_value(json_object_get(record, key)) ?: "";
 }
 
-/* ---- one record ---- */
+/* ---- records ---- */
+
+int cmd_list_records(const struct cmd *cmd, int store_fd, char ***ret_ids, size_t *ret_n)
+{
+	int r = store_list(store_fd, ret_ids, ret_n);
+
+	return r < 0 ? cmd_failed(cmd, "cannot list the records: %s", strerror(-r)) : CMD_DONE;
+}
 
 json_t *cmd_read_record(int store_fd, const char *id)
 {
@@ -175,9 +182,9 @@ static int find_one(struct cmd *cmd, const struct choice *choice, int store_fd,
 
 	if (choice->words && !*choice->word[0])
 		return cmd_usage_error(cmd, "an empty id names nothing");
-	r = store_list(store_fd, &ids, &n);
-	if (r < 0)
-		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
+	r = cmd_list_records(cmd, store_fd, &ids, &n);
+	if (r != CMD_DONE)
+		return r;
 	r = find_among(cmd, store_fd, ids, n, choice, ret_id);
 	store_free_ids(ids, n);
 	return r;
@@ -234,9 +241,9 @@ int choice_resolve(struct cmd *cmd, struct choice *choice, int store_fd)
 	}
 	if (!has_last)
 		return CMD_DONE;
-	r = store_list(store_fd, &ids, &n);
-	if (r < 0)
-		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
+	r = cmd_list_records(cmd, store_fd, &ids, &n);
+	if (r != CMD_DONE)
+		return r;
 	if (n > 0)
 		(void)snprintf(choice->last, sizeof(choice->last), "%s", ids[n - 1]);
 	store_free_ids(ids, n);
@@ -321,9 +328,9 @@ int choice_each(struct cmd *cmd, const struct choice *choice, int store_fd,
 	size_t n;
 	int r;
 
-	r = store_list(store_fd, &ids, &n);
-	if (r < 0)
-		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
+	r = cmd_list_records(cmd, store_fd, &ids, &n);
+	if (r != CMD_DONE)
+		return r;
 	for (size_t i = 0; more && i < n; i++) {
 		json_t *record = cmd_read_record(store_fd, ids[i]);
 

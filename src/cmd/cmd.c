@@ -62,6 +62,13 @@ int cmd_usage_error(const struct cmd *cmd, const char *format, ...)
 	return CMD_USAGE;
 }
 
+int cmd_no_arguments(const struct cmd *cmd)
+{
+	return optind == cmd->argc ?
+		       CMD_DONE :
+		       cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
+}
+
 int cmd_failed(const struct cmd *cmd, const char *format, ...)
 {
 	va_list args;

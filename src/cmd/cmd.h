@@ -74,6 +74,9 @@ extern const struct command *const cmd_table[];
  */
 int cmd_option(struct cmd *cmd, int *ret_status);
 
+/* CMD_USAGE, and told, when anything stands behind the options. */
+int cmd_no_arguments(const struct cmd *cmd);
+
 /* "corefold COMMAND: message" on stderr, one line. Returns CMD_USAGE. */
 int cmd_usage_error(const struct cmd *cmd, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -109,6 +112,9 @@ int cmd_open_core(struct cmd *cmd, int store_fd, const char *id, struct corefile
 
 /* Is core_pattern ours: do crashes come to us? */
 bool cmd_pattern_is_ours(void);
+
+/* The ids of all records, oldest first; let go of with store_free_ids(). What fails is told. */
+int cmd_list_records(const struct cmd *cmd, int store_fd, char ***ret_ids, size_t *ret_n);
 
 /* Reads a record; a core that has been removed since shows as capture "none". NULL: unreadable. */
 json_t *cmd_read_record(int store_fd, const char *id);

@@ -218,8 +218,8 @@ static int check_arguments(struct cmd *cmd)
 
 	if (cmd_option(cmd, &status) != 0)
 		return status == CMD_DONE ? -1 : status;
-	if (optind < cmd->argc)
-		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
+	if (cmd_no_arguments(cmd) != CMD_DONE)
+		return CMD_USAGE;
 	if (geteuid() != 0)
 		return cmd_failed(cmd, "only root may change core_pattern");
 	return cmd_read_config(cmd);

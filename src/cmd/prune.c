@@ -157,9 +157,9 @@ static int prune_chosen(struct cmd *cmd, struct prune *prune, int store_fd)
 	size_t n;
 	int r;
 
-	r = store_list(store_fd, &ids, &n);
-	if (r < 0)
-		return cmd_failed(cmd, "cannot list the records: %s", strerror(-r));
+	r = cmd_list_records(cmd, store_fd, &ids, &n);
+	if (r != CMD_DONE)
+		return r;
 	for (size_t i = 0; i < n; i++)
 		prune->stored_bytes += file_bytes(store_fd, ids[i], STORE_CORE_SUFFIX);
 	for (size_t i = 0; i < n; i++)

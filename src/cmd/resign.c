@@ -298,9 +298,9 @@ static int resign_all(struct resign *resign)
 	size_t n;
 	int r, status;
 
-	r = store_list(resign->ledger->store_fd, &ids, &n);
-	if (r < 0)
-		return cmd_failed(resign->cmd, "cannot list the records: %s", strerror(-r));
+	r = cmd_list_records(resign->cmd, resign->ledger->store_fd, &ids, &n);
+	if (r != CMD_DONE)
+		return r;
 	for (size_t i = 0; i < n; i++) {
 		resign_record(resign, ids[i]);
 		resign_progress(i + 1, n);

@@ -215,9 +215,9 @@ static int status_run(struct cmd *cmd)
 
 	if (cmd_option(cmd, &status) != 0)
 		return status;
-	if (optind < cmd->argc)
-		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
-	status = cmd_open_ledger(cmd, &ledger);
+	status = cmd_no_arguments(cmd);
+	if (status == CMD_DONE)
+		status = cmd_open_ledger(cmd, &ledger);
 	if (status == CMD_DONE)
 		status = cmd_lock_whole_ledger(cmd, &ledger);
 	if (status == CMD_DONE)

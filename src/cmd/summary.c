@@ -174,9 +174,9 @@ static int summary_run(struct cmd *cmd)
 			return cmd_bad_value(cmd, letter, -EINVAL);
 	if (letter < 0)
 		return status;
-	if (optind < cmd->argc)
-		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
-	status = cmd_check_window(cmd, o.window.since_ns, o.window.until_ns);
+	status = cmd_no_arguments(cmd);
+	if (status == CMD_DONE)
+		status = cmd_check_window(cmd, o.window.since_ns, o.window.until_ns);
 	if (status != CMD_DONE)
 		return status;
 	if (cmd->json)

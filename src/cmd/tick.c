@@ -303,9 +303,9 @@ static int tick_run(struct cmd *cmd)
 		tick.stopping = true;
 	if (letter < 0)
 		return status;
-	if (optind < cmd->argc)
-		return cmd_usage_error(cmd, "takes no arguments: '%s'", cmd->argv[optind]);
-	status = cmd_read_config(cmd);
+	status = cmd_no_arguments(cmd);
+	if (status == CMD_DONE)
+		status = cmd_read_config(cmd);
 	if (status != CMD_DONE)
 		return status;
 	textfile = textfile_open(cmd, &tick.textfile);

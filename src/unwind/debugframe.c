@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unwind/section.h"
+
 #define SECTION_MAX (256u << 20)
 #define ROW_MAX (64u << 10)
 #define CIE_ID 0xffffffffu
@@ -19,26 +21,14 @@ struct debug_frame {
 
 static Elf_Data *find_section(Elf *elf)
 {
-	Elf_Scn *section = NULL;
-	size_t names;
+	Elf_Scn *section = section_find(elf, ".debug_frame", SECTION_MAX);
+	GElf_Shdr shdr;
 
-	if (elf_getshdrstrndx(elf, &names) != 0)
+	if (!section || !gelf_getshdr(section, &shdr))
 		return NULL;
-	while ((section = elf_nextscn(elf, section))) {
-		GElf_Shdr shdr;
-		const char *name;
-
-		if (!gelf_getshdr(section, &shdr) || shdr.sh_type == SHT_NOBITS ||
-		    shdr.sh_size > SECTION_MAX)
-			continue;
-		name = elf_strptr(elf, names, shdr.sh_name);
-		if (!name || strcmp(name, ".debug_frame") != 0)
-			continue;
-		if ((shdr.sh_flags & SHF_COMPRESSED) && elf_compress(section, 0, 0) < 0)
-			return NULL;
-		return elf_getdata(section, NULL);
-	}
-	return NULL;
+	if ((shdr.sh_flags & SHF_COMPRESSED) && elf_compress(section, 0, 0) < 0)
+		return NULL;
+	return elf_getdata(section, NULL);
 }
 
 static bool load_file(struct debug_frame *f, int fd)

@@ -10,30 +10,11 @@
 #ifdef HAVE_LZMA
 #include <lzma.h>
 
+#include "unwind/section.h"
+
 #define PACKED_MAX (16u << 20)
 #define UNPACKED_MAX (64u << 20)
 #define DECODER_MEMORY (64u << 20)
-
-static Elf_Data *find_section(Elf *elf)
-{
-	Elf_Scn *section = NULL;
-	size_t names;
-
-	if (elf_getshdrstrndx(elf, &names) != 0)
-		return NULL;
-	while ((section = elf_nextscn(elf, section))) {
-		GElf_Shdr shdr;
-		const char *name;
-
-		if (!gelf_getshdr(section, &shdr) || shdr.sh_type == SHT_NOBITS)
-			continue;
-		name = elf_strptr(elf, names, shdr.sh_name);
-		if (name && strcmp(name, ".gnu_debugdata") == 0)
-			return shdr.sh_size <= PACKED_MAX ? elf_rawdata(section, NULL)
-							  : NULL;
-	}
-	return NULL;
-}
 
 static char *unpack(const Elf_Data *data, size_t *ret_bytes)
 {
@@ -62,7 +43,8 @@ static char *unpack(const Elf_Data *data, size_t *ret_bytes)
 
 Elf *minidebug_open(Elf *elf, char **ret_bytes)
 {
-	Elf_Data *data = find_section(elf);
+	Elf_Scn *section = section_find(elf, ".gnu_debugdata", PACKED_MAX);
+	Elf_Data *data = section ? elf_rawdata(section, NULL) : NULL;
 	char *bytes;
 	size_t n;
 	Elf *inner;

@@ -86,27 +86,26 @@ stop_stranger() {
 	wait "$impostor_job" 2>/dev/null
 }
 
+# stranger_in_place CLAIM REASON: one that lives and does not crash
+stranger_in_place() {
+	small_victim
+	stranger
+	let_go 1
+	await no_late
+	settle
+	stop_stranger
+	nothing_of_the_impostor "$1" "$2"
+}
+
 # ---- the kernel's pidfd tells ----
 
 with_pattern ' -F%F'
-small_victim
-stranger
-let_go 1
-await no_late
-settle
-stop_stranger
-nothing_of_the_impostor 'by the pidfd' "the kernel's pidfd names another process"
+stranger_in_place 'by the pidfd' "the kernel's pidfd names another process"
 
 # ---- without a pidfd: the process does not dump ----
 
 with_pattern ''
-small_victim
-stranger
-let_go 1
-await no_late
-settle
-stop_stranger
-nothing_of_the_impostor 'not dumping' '/proc/PID is not dumping core'
+stranger_in_place 'not dumping' '/proc/PID is not dumping core'
 
 # ---- the new process dumps core, too ----
 

@@ -7,7 +7,6 @@
 
 #include "summary/history.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,27 +19,10 @@
 #include "io/dir.h"
 #include "policy/rate.h"
 #include "policy/units.h"
+#include "unit.h"
 
 #define HOUR (3600 * NS_PER_SEC)
 #define START_S 1700000000LL
-
-static char path[64];
-static uint64_t seed;
-
-static int make_dir(void)
-{
-	(void)snprintf(path, sizeof(path), "/tmp/cfhistory.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(path));
-	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void remove_dir(void)
-{
-	char command[128];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", path);
-	ck_assert_int_eq(system(command), 0);
-}
 
 /* ---- rates ---- */
 
@@ -87,15 +69,6 @@ END_TEST
 
 /* ---- any history ---- */
 
-static uint64_t chance(uint64_t *state, uint64_t n)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return (z ^ (z >> 31)) % n;
-}
-
 static void tear(int dir_fd, uint64_t cut)
 {
 	struct stat st;
@@ -116,17 +89,17 @@ static void roll(int dir_fd)
 	ck_assert_int_eq(counters_roll_end(dir_fd, &r), 0);
 }
 
-static void crash(struct ledger *ledger, const struct clock_reading *now, uint64_t *random)
+static void crash(struct ledger *ledger, const struct clock_reading *now, struct unit_random *random)
 {
 	static const char *const names[] = { "a", "b", "c" };
-	const struct ledger_crash question = { .uid = (uint32_t)chance(random, 2),
-					       .process = names[chance(random, 3)] };
+	const struct ledger_crash question = { .uid = (uint32_t)unit_below(random, 2),
+					       .process = names[unit_below(random, 3)] };
 	struct ledger_ticket ticket;
 
 	ck_assert_int_eq(ledger_crash(ledger, &question, now, &ticket), 0);
 	if (ticket.decision == THROTTLE_FOLD)
 		return;
-	if (chance(random, 2))
+	if (unit_below(random, 2))
 		ck_assert_int_eq(ledger_give_back(ledger, &ticket, now), 0);
 	else
 		ck_assert_int_eq(ledger_commit(ledger, &ticket, now), 0);
@@ -152,28 +125,28 @@ static void check_step(struct ledger *ledger, struct hours *last)
 	*last = *h;
 }
 
-static void step(struct ledger *ledger, struct clock_reading *now, uint64_t *random)
+static void step(struct ledger *ledger, struct clock_reading *now, struct unit_random *random)
 {
-	int64_t ns = (int64_t)chance(random, 3 * 3600) * NS_PER_SEC / (int64_t)(1 + chance(random, 60));
+	int64_t ns = (int64_t)unit_below(random, 3 * 3600) * NS_PER_SEC / (int64_t)(1 + unit_below(random, 60));
 
 	now->monotonic_ns += ns;
 	now->wall_ns += ns;
-	switch (chance(random, 12)) {
+	switch (unit_below(random, 12)) {
 	case 0:
 		now->boot_id[0]++;
-		now->monotonic_ns = (int64_t)chance(random, 1000) * NS_PER_SEC;
+		now->monotonic_ns = (int64_t)unit_below(random, 1000) * NS_PER_SEC;
 		break;
 	case 1:
-		now->wall_ns += (int64_t)chance(random, 200000) * NS_PER_SEC;
+		now->wall_ns += (int64_t)unit_below(random, 200000) * NS_PER_SEC;
 		break;
 	case 2:
-		now->wall_ns -= (int64_t)chance(random, 4000) * NS_PER_SEC;
+		now->wall_ns -= (int64_t)unit_below(random, 4000) * NS_PER_SEC;
 		break;
 	case 3:
-		tear(ledger->dir_fd, 1 + chance(random, 300));
+		tear(ledger->dir_fd, 1 + unit_below(random, 300));
 		break;
 	case 4:
-		ledger->covered = chance(random, 2);
+		ledger->covered = unit_below(random, 2);
 		break;
 	case 5:
 		roll(ledger->dir_fd);
@@ -181,7 +154,7 @@ static void step(struct ledger *ledger, struct clock_reading *now, uint64_t *ran
 	default:
 		break;
 	}
-	if (chance(random, 2))
+	if (unit_below(random, 2))
 		crash(ledger, now, random);
 	else
 		tick(ledger, now);
@@ -219,7 +192,7 @@ static struct summary_tally tally(struct ledger *ledger, int64_t since_ns, int64
 	return result;
 }
 
-static void check_windows(struct ledger *ledger, int64_t start_ns, uint64_t *random)
+static void check_windows(struct ledger *ledger, int64_t start_ns, struct unit_random *random)
 {
 	uint64_t processes, crashes = 0, operational = 0, crashfree = 0, slots = 0, named = 0;
 	struct summary_tally whole = tally(ledger, INT64_MIN, INT64_MAX, &processes);
@@ -233,7 +206,7 @@ static void check_windows(struct ledger *ledger, int64_t start_ns, uint64_t *ran
 
 		if (i < 4 && span_ns > 0)
 			to_ns = start_ns + span_ns / 5 * i +
-				(int64_t)chance(random, (uint64_t)span_ns / 5 + 1);
+				(int64_t)unit_below(random, (uint64_t)span_ns / 5 + 1);
 		part = tally(ledger, from_ns, to_ns, &processes);
 		crashes += part.crashes;
 		operational += part.operational;
@@ -255,12 +228,12 @@ START_TEST(test_any_history)
 {
 	struct clock_reading now = { .wall_ns = START_S * NS_PER_SEC, .monotonic_ns = 1 };
 	struct ledger ledger = LEDGER_NULL;
-	uint64_t random = seed + (uint64_t)_i * 7919;
+	struct unit_random random = unit_random(_i);
 	struct hours last = { 0 };
 	struct config config;
 
 	config_init(&config);
-	ck_assert_int_eq(ledger_open(&ledger, &config, make_dir()), 0);
+	ck_assert_int_eq(ledger_open(&ledger, &config, unit_dir()), 0);
 	for (int i = 0; i < 150; i++) {
 		step(&ledger, &now, &random);
 		check_step(&ledger, &last);
@@ -268,7 +241,6 @@ START_TEST(test_any_history)
 	tick(&ledger, &now);
 	check_windows(&ledger, START_S * NS_PER_SEC, &random);
 	ledger_done(&ledger);
-	remove_dir();
 }
 END_TEST
 
@@ -349,7 +321,7 @@ START_TEST(test_foreign)
 					   .ever = { .crashes = 1 } };
 	struct summary summary = SUMMARY_NULL;
 	struct history history;
-	int dir_fd = make_dir(), fd;
+	int dir_fd = unit_dir(), fd;
 
 	fd = openat(dir_fd, COUNTERS_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	ck_assert_int_eq(dir_write_all(fd, foreign[_i].text, strlen(foreign[_i].text)), 0);
@@ -373,7 +345,6 @@ START_TEST(test_foreign)
 	}
 	history_done(&history);
 	(void)close(dir_fd);
-	remove_dir();
 }
 END_TEST
 
@@ -412,25 +383,14 @@ END_TEST
 
 int main(void)
 {
-	const char *given = getenv("COREFOLD_TEST_SEED");
 	Suite *suite = suite_create("history");
-	TCase *tcase = tcase_create("history");
-	SRunner *runner;
-	int failed;
+	TCase *tcase = unit_case(suite, "history");
 
-	seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-	printf("COREFOLD_TEST_SEED=%llu\n", (unsigned long long)seed);
-	(void)fflush(stdout);
 	tcase_set_timeout(tcase, 120);
-	tcase_add_loop_test(tcase, test_rate, 0, (int)(sizeof(rates) / sizeof(*rates)));
+	tcase_add_loop_test(tcase, test_rate, 0, ROWS(rates));
 	tcase_add_test(tcase, test_rate_of_hours);
 	tcase_add_loop_test(tcase, test_any_history, 0, 40);
-	tcase_add_loop_test(tcase, test_foreign, 0, (int)(sizeof(foreign) / sizeof(*foreign)));
-	tcase_add_loop_test(tcase, test_words, 0, (int)(sizeof(words) / sizeof(*words)));
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed > 0;
+	tcase_add_loop_test(tcase, test_foreign, 0, ROWS(foreign));
+	tcase_add_loop_test(tcase, test_words, 0, ROWS(words));
+	return unit_main(suite);
 }

@@ -2,12 +2,11 @@
 
 #include "core/stacktop.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
+#include "unit.h"
 
 /*
  * A process of three mappings at a base that address space randomisation chose: its own
@@ -156,17 +155,10 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("cheaphash");
-	TCase *tc = tcase_create("cheaphash");
-	SRunner *runner;
-	int failed;
+	TCase *tc = unit_case(suite, "cheaphash");
 
 	tcase_add_loop_test(tc, test_pair, 0, ROWS(pairs));
 	tcase_add_test(tc, test_signal);
 	tcase_add_test(tc, test_unknown);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_main(suite);
 }

@@ -121,3 +121,13 @@ void damage(int dir_fd)
 {
 	unit_write_file(dir_fd, STATE_FILE, "damaged", 7);
 }
+
+void rebuild_gives(int dir_fd, int64_t seconds, const char *wanted)
+{
+	struct ledger ledger;
+
+	damage(dir_fd);
+	ledger = open_ledger(dir_fd);
+	ck_assert_str_eq(sums(&ledger, seconds), wanted);
+	ledger_done(&ledger);
+}

@@ -27,5 +27,8 @@ const char *sums(struct ledger *ledger, int64_t seconds);
 /* The throttle file as a whole. */
 void damage(int dir_fd);
 
+/* Damages it: who comes next rebuilds it, to these sums. */
+void rebuild_gives(int dir_fd, int64_t seconds, const char *wanted);
+
 /* ledger_damage.c */
 void ledger_damage_cases(Suite *suite);

@@ -2,7 +2,6 @@
 
 #include "policy/signature.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +9,8 @@
 
 #include "policy/runtime.h"
 #include "stackline.h"
+#include "unit.h"
 
-#define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
 
 static const struct {
 	const char *claim;
@@ -402,9 +401,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("signature");
-	TCase *tc = tcase_create("cf1");
-	SRunner *runner;
-	int failed;
+	TCase *tc = unit_case(suite, "cf1");
 
 	tcase_add_loop_test(tc, test_text, 0, ROWS(texts));
 	tcase_add_loop_test(tc, test_depth, 0, ROWS(depths));
@@ -415,10 +412,5 @@ int main(void)
 	tcase_add_test(tc, test_sent);
 	tcase_add_test(tc, test_key);
 	tcase_add_test(tc, test_hostile);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_main(suite);
 }

@@ -4,9 +4,9 @@
 
 #include "unwind/client.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +15,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROWS(table) ((int)(sizeof(table) / sizeof(*(table))))
+#include "unit.h"
+
 #define ANSWER                                                                           \
 	"{\"version\":1,\"signal\":{},\"modules\":[],\"threads\":[{\"frames\":[]}]}"
 
-static char directory[] = "/tmp/corefold-client.XXXXXX";
-static char program[64];
+static char directory[PATH_MAX];
+static char program[PATH_MAX + 16];
+
+static void make_directory(void)
+{
+	(void)unit_dir();
+	(void)snprintf(directory, sizeof(directory), "%s", unit_dir_path());
+}
 
 static void write_program(const char *script)
 {
@@ -167,7 +174,7 @@ END_TEST
 START_TEST(test_stdin)
 {
 	json_t *answer = NULL;
-	char script[256];
+	char script[PATH_MAX + 128];
 	int fds[2];
 
 	ck_assert_int_eq(pipe(fds), 0);
@@ -217,14 +224,9 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("client");
-	TCase *tc = tcase_create("client");
-	SRunner *runner;
-	char command[64];
-	int failed;
+	TCase *tc = unit_case(suite, "client");
 
-	if (!mkdtemp(directory))
-		return EXIT_FAILURE;
-	tcase_set_timeout(tc, 30);
+	tcase_add_checked_fixture(tc, make_directory, NULL);
 	tcase_add_loop_test(tc, test_program, 0, ROWS(rows));
 	tcase_add_test(tc, test_dismissed);
 	tcase_add_test(tc, test_missing);
@@ -232,13 +234,5 @@ int main(void)
 	tcase_add_test(tc, test_stdin);
 	tcase_add_test(tc, test_low_numbers);
 	tcase_add_test(tc, test_caller);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	(void)snprintf(command, sizeof(command), "rm -rf %s", directory);
-	if (system(command) != 0)
-		failed++;
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_main(suite);
 }
