@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "handover.h"
+#include "crash/handover.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/dir.h"

@@ -6,8 +6,8 @@
 
 #include "cmd/cmd.h"
 #include "cmd/table.h"
+#include "crash/reported.h"
 #include "io/process.h"
-#include "reported.h"
 
 static int flush(FILE *out)
 {

@@ -25,6 +25,7 @@
 #include "cmd/cmd.h"
 #include "cmd/drill.h"
 #include "cmd/settings.h"
+#include "crash/quota.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/dir.h"
@@ -34,7 +35,6 @@
 #include "io/sysctld.h"
 #include "policy/diagnosis.h"
 #include "policy/units.h"
-#include "quota.h"
 
 enum {
 	LETTER_NO_CRASH = 257,

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
-#include "handle.h"
+#include "crash/handle.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/dir.h"

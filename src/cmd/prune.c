@@ -15,10 +15,10 @@
 
 #include "cmd/choose.h"
 #include "core/record.h"
+#include "crash/quota.h"
 #include "io/clock.h"
 #include "io/store.h"
 #include "policy/units.h"
-#include "quota.h"
 
 enum {
 	LETTER_OLDER = 257,

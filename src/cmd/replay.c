@@ -23,7 +23,7 @@
 #include "cmd/why.h"
 #include "core/buildfiles.h"
 #include "core/corefile.h"
-#include "handle.h"
+#include "crash/handle.h"
 #include "io/cleanup.h"
 #include "io/dir.h"
 #include "policy/units.h"

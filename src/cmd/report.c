@@ -14,12 +14,12 @@
 #include "io/clock.h"
 #include "io/log.h"
 #include "policy/units.h"
-#include "handle.h"
-#include "hook.h"
-#include "logs.h"
-#include "loops.h"
-#include "reported.h"
-#include "settle.h"
+#include "crash/handle.h"
+#include "crash/hook.h"
+#include "crash/logs.h"
+#include "crash/loops.h"
+#include "crash/reported.h"
+#include "crash/settle.h"
 
 #define LETTER_REASON 257
 

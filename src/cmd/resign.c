@@ -18,9 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "analyse.h"
 #include "core/corefile.h"
 #include "core/record.h"
+#include "crash/analyse.h"
 #include "io/clock.h"
 #include "io/store.h"
 #include "unwind/sign.h"

@@ -24,11 +24,11 @@
 #include "io/kmsg.h"
 #include "io/store.h"
 #include "policy/units.h"
-#include "hook.h"
+#include "crash/hook.h"
 #include "io/log.h"
-#include "loops.h"
-#include "quota.h"
-#include "settle.h"
+#include "crash/loops.h"
+#include "crash/quota.h"
+#include "crash/settle.h"
 #include "summary/summary.h"
 
 /* Folded records written by one tick; what is left waits for the next. */

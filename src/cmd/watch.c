@@ -25,11 +25,11 @@
 #include "cmd/folds.h"
 #include "cmd/table.h"
 #include "core/record.h"
+#include "crash/loops.h"
 #include "io/cleanup.h"
 #include "io/counters.h"
 #include "io/dir.h"
 #include "io/store.h"
-#include "loops.h"
 #include "policy/units.h"
 
 #define EVENTS_BYTES (64 * 1024)

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "analyse.h"
 #include "cmd/table.h"
 #include "core/corefile.h"
+#include "crash/analyse.h"
+#include "crash/take.h"
 #include "io/clock.h"
 #include "policy/units.h"
-#include "take.h"
 
 /*
  * In the order in which the pipeline asks. What the process had shown before is in the

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "cmd/cmd.h"
-#include "handle.h"
+#include "crash/handle.h"
 
 /* For a crash that handle_crash() has decided on; it must not have been emptied yet. */
 struct why {

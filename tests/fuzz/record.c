@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crash/quota.h"
 #include "io/store.h"
-#include "quota.h"
 #include "state.h"
 #include "summary/summary.h"
 

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "core/record.h"
+#include "crash/settle.h"
 #include "io/log.h"
 #include "ledger/ledger.h"
-#include "settle.h"
 
 static void empty(int dir_fd)
 {

@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "core/record.h"
+#include "crash/logs.h"
+#include "crash/settle.h"
 #include "io/log.h"
 #include "io/state_format.h"
 #include "io/store.h"
 #include "ledgerutil.h"
-#include "logs.h"
-#include "settle.h"
 #include "unit.h"
 
 /* ---- what a damaged file still tells ---- */

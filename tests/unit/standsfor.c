@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "core/record.h"
+#include "crash/settle.h"
 #include "io/clock.h"
 #include "io/store.h"
-#include "settle.h"
 #include "unit.h"
 
 #define BUGS 5

@@ -14,10 +14,10 @@
 #include "core/record.h"
 #include "core/source.h"
 #include "core/survey.h"
+#include "crash/request.h"
 #include "io/config.h"
 #include "io/victim.h"
 #include "ledger/ledger.h"
-#include "request.h"
 
 struct crash {
 	/* Given by the caller. */

@@ -8,7 +8,7 @@
  *  - the weight goes back to pending only if no record became durable.
  */
 
-#include "handle.h"
+#include "crash/handle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,25 +17,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analyse.h"
 #include "core/corefile.h"
-#include "describe.h"
-#include "guard.h"
-#include "handover.h"
-#include "hook.h"
+#include "crash/analyse.h"
+#include "crash/describe.h"
+#include "crash/guard.h"
+#include "crash/handover.h"
+#include "crash/hook.h"
+#include "crash/logs.h"
+#include "crash/loops.h"
+#include "crash/plan.h"
+#include "crash/quota.h"
+#include "crash/reported.h"
+#include "crash/settle.h"
+#include "crash/take.h"
 #include "io/cleanup.h"
 #include "io/clock.h"
 #include "io/log.h"
 #include "io/process.h"
 #include "io/store.h"
-#include "logs.h"
-#include "loops.h"
-#include "plan.h"
 #include "policy/units.h"
-#include "quota.h"
-#include "reported.h"
-#include "settle.h"
-#include "take.h"
 
 /* Hooks of other keeps that this one runs, at most; the next keep or tick goes on. */
 #define HOOKS_MS (600 * 1000)

@@ -8,7 +8,7 @@
 
 #include "core/image.h"
 #include "core/stash.h"
-#include "handle.h"
+#include "crash/handle.h"
 #include "policy/capture.h"
 
 /* So many small captures at once hold no more memory than one that fills its buffer. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "loops.h"
+#include "crash/loops.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hook.h"
+#include "crash/hook.h"
 #include "io/cleanup.h"
 #include "io/compat.h"
 #include "io/dir.h"

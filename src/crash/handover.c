@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "handover.h"
+#include "crash/handover.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "describe.h"
+#include "crash/describe.h"
 
 #include <errno.h>
 #include <inttypes.h>

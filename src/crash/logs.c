@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "logs.h"
+#include "crash/logs.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "handle.h"
+#include "crash/handle.h"
 
 /* PROCESS REPORTED_WORD SIGNAL PID REASON */
 #define REPORTED_WORD "--corefold-report"

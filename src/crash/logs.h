@@ -6,7 +6,7 @@
  * journald gets the same as fields, named in corefold-formats(5).
  */
 
-#include "handle.h"
+#include "crash/handle.h"
 
 void logs_kept(const struct crash *crash);
 

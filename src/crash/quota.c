@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "quota.h"
+#include "crash/quota.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * what /proc proves, of the head of the core, and of the machine.
  */
 
-#include "handle.h"
+#include "crash/handle.h"
 
 /* The file that holds the entry point is the executable. Borrowed; NULL: not to be told. */
 const char *describe_executable_of(const struct elfcore *core);

@@ -13,7 +13,7 @@
  * open throttle file goes along as the proof that the keep's handler lives.
  */
 
-#include "handle.h"
+#include "crash/handle.h"
 
 /* Becomes corefold-keep. Returns only if that failed: the caller goes on by itself. */
 void handover_exec(struct crash *crash);

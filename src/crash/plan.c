@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "plan.h"
+#include "crash/plan.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,11 +8,11 @@
 #include "core/layout.h"
 #include "core/pipeline.h"
 #include "core/threads.h"
+#include "crash/quota.h"
 #include "io/fulls.h"
 #include "io/meminfo.h"
 #include "policy/name.h"
 #include "policy/units.h"
-#include "quota.h"
 
 /* Slowest plausible compression by one thread, bytes in a millisecond. */
 #define PACK_RATE 100000u

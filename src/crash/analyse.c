@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "analyse.h"
+#include "crash/analyse.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "reported.h"
+#include "crash/reported.h"
 
 #include <limits.h>
 #include <signal.h>

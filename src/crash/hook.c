@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "hook.h"
+#include "crash/hook.h"
 
 #include <dirent.h>
 #include <errno.h>

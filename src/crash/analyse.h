@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "handle.h"
+#include "crash/handle.h"
 
 /* The cheap hash of a crash whose head was read; 0 when nothing can be said. */
 uint64_t analyse_hash(const struct crash *crash);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "settle.h"
+#include "crash/settle.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "crash/logs.h"
 #include "io/clock.h"
 #include "io/store.h"
-#include "logs.h"
 
 typedef int end_ticket(struct ledger *ledger, const struct ledger_ticket *ticket,
 		       const struct clock_reading *now);

@@ -10,7 +10,7 @@
  * loop's first crash, and goes with the first tick after its end.
  */
 
-#include "handle.h"
+#include "crash/handle.h"
 
 #define LOOPS_DIR "loops"
 #define LOOPS_MAX 1024 /* files; loops beyond are logged, and have none */

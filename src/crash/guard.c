@@ -6,7 +6,7 @@
  * gives its core a name, so it can do no harm then.
  */
 
-#include "guard.h"
+#include "crash/guard.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,12 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "handle.h"
+#include "crash/handle.h"
+#include "crash/take.h"
 #include "io/clock.h"
 #include "io/compat.h"
 #include "io/process.h"
 #include "policy/units.h"
-#include "take.h"
 
 /* Beyond what a taker allows itself: one large read from a slow swap. */
 #define GRACE_MS 1000

@@ -10,22 +10,22 @@
  * may turn out too late that the disk is too small, what `threads` needs is put aside first.
  */
 
-#include "take.h"
+#include "crash/take.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "analyse.h"
 #include "core/capture.h"
 #include "core/layout.h"
 #include "core/threads.h"
-#include "handle.h"
+#include "crash/analyse.h"
+#include "crash/handle.h"
+#include "crash/plan.h"
+#include "crash/quota.h"
 #include "io/clock.h"
 #include "io/fulls.h"
 #include "io/store.h"
-#include "plan.h"
-#include "quota.h"
 
 /* A capture still running after that is cut short: something is wrong with the disk. */
 #define CAPTURE_MAX_MS (300 * 1000)
