@@ -29,6 +29,8 @@ static const struct {
 	{ "6.18 no handler", "4,1,2,-;coredump: 7(a): |/usr/sbin/corefold handle pipe failed", 1 },
 	{ "the limiter", "4,1,2,-;coredump_pipe: 189 callbacks suppressed\n", 189 },
 	{ "the limiter of 6.12", "4,1,2,-;do_coredump: 3 callbacks suppressed\n", 3 },
+	{ "something behind the limiter",
+	  "4,1,2,-;coredump_pipe: 189 callbacks suppressed, or not\n", 0 },
 	{ "another's limiter", "4,1,2,-;net_ratelimit: 189 callbacks suppressed\n", 0 },
 	{ "keys behind the text",
 	  "4,1,2,-;Pid 77(sleep) over core_pipe_limit\n SUBSYSTEM=x\n DEVICE=y\n", 1 },

@@ -68,6 +68,7 @@ static const struct {
 				       "kernel.core_pattern=2" },
 	  "2", "/etc/sysctl.d/a.conf" },
 	{ "only .conf", { "/etc/sysctl.d/a.conf.bak=kernel.core_pattern=1\n" }, "", "" },
+	{ "nothing hidden", { "/etc/sysctl.d/.a.conf=kernel.core_pattern=1\n" }, "", "" },
 };
 
 START_TEST(test_find)
