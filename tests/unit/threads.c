@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* What the notes of each machine say of its threads, and what is put aside of a core that goes by. */
+/*
+ * What the notes of each machine say of its threads, which memory they are worth, and what
+ * is put aside of a core that goes by.
+ */
 
 #include "core/threads.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "core/machine.h"
 #include "core/registers.h"
@@ -107,7 +112,7 @@ START_TEST(registers)
 }
 END_TEST
 
-/* ---- a core that goes by ---- */
+/* ---- a process of a few pages ---- */
 
 /*
  * Pages of the core: a file's header, a large heap, a small mapping, constants, a stack
@@ -142,6 +147,66 @@ static struct elfcore make_core(void)
 				 .head_bytes = 16 * PAGE,
 				 .end = CORE_PAGES * PAGE };
 }
+
+/* ---- which memory is taken ---- */
+
+#define SP (0x502 * PAGE + 256)
+
+static const struct range_row {
+	const char *claim;
+	uint64_t sp;
+	uint64_t word; /* on the stack, above sp */
+	uint64_t rbx;
+	uint64_t address; /* is it taken? */
+	bool taken;
+} range_rows[] = {
+	{ "the page of a stack's pointer", SP, 0, 0, 0x502 * PAGE, true },
+	{ "not the page below", SP, 0, 0, 0x501 * PAGE, false },
+	{ "but for the red zone", 0x502 * PAGE + 64, 0, 0, 0x501 * PAGE, true },
+	{ "up to the stack's other end", SP, 0, 0, 0x504 * PAGE - 1, true },
+	{ "a pointer that ran into the guard: all of the stack above", 0x4ff * PAGE, 0, 0,
+	  0x500 * PAGE, true },
+	{ "nothing of a heap to which nothing points", SP, 0, 0, 0x210 * PAGE, false },
+	{ "what a word on the stack points to", SP, 0x210 * PAGE + 1000, 0, 0x210 * PAGE + 1000,
+	  true },
+	{ "a little before it", SP, 0x210 * PAGE + 1000, 0, 0x210 * PAGE + 1000 - 64, true },
+	{ "more behind it", SP, 0x210 * PAGE + 1000, 0, 0x210 * PAGE + 1000 + 255, true },
+	{ "and no more", SP, 0x210 * PAGE + 1000, 0, 0x210 * PAGE + 1000 + 256, false },
+	{ "no constants", SP, 0x401 * PAGE + 1000, 0, 0x401 * PAGE + 1000, false },
+	{ "around what a register holds", SP, 0, 0x220 * PAGE + 1000, 0x220 * PAGE + 1000 - 512,
+	  true },
+	{ "on both sides", SP, 0, 0x220 * PAGE + 1000, 0x220 * PAGE + 1000 + 511, true },
+	{ "and no further", SP, 0, 0x220 * PAGE + 1000, 0x220 * PAGE + 1000 + 512, false },
+};
+
+static bool has(const struct pagemap *ranges, uint64_t address)
+{
+	size_t i = pagemap_find(ranges, address);
+
+	return i < ranges->runs && ranges->run[i].start <= address;
+}
+
+START_TEST(ranges)
+{
+	const struct range_row *row = &range_rows[_i];
+	const struct elfcore core = make_core();
+	const struct memory memory = { .fd = memfd_create("memory", MFD_CLOEXEC) };
+	struct pagemap taken = PAGEMAP_NULL;
+	unsigned char word[8];
+
+	put(prstatus + 112 + 19 * 8, row->sp, 8);
+	put(prstatus + 112 + 5 * 8, row->rbx, 8);
+	put(word, row->word, 8);
+	ck_assert_int_eq(ftruncate(memory.fd, 0x504 * PAGE), 0);
+	ck_assert_int_eq(pwrite(memory.fd, word, 8, SP + 8), 8);
+	ck_assert_int_eq(threads_ranges(&core, &memory, 65536, &taken), 0);
+	claim_int_eq(row->claim, has(&taken, row->address), row->taken);
+	pagemap_done(&taken);
+	(void)close(memory.fd);
+}
+END_TEST
+
+/* ---- a core that goes by ---- */
 
 /* All of the core, in pieces of that size. */
 static void go_by(struct stash *stash, size_t piece)
@@ -224,10 +289,12 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("threads");
-	TCase *machine = unit_case(suite, "machine"), *stash = unit_case(suite, "stash");
+	TCase *machine = unit_case(suite, "machine"), *stash = unit_case(suite, "stash"),
+	      *memory = unit_case(suite, "memory");
 
 	tcase_add_loop_test(machine, tls, 0, ROWS(tls_rows));
 	tcase_add_loop_test(machine, registers, 0, ROWS(register_rows));
+	tcase_add_loop_test(memory, ranges, 0, ROWS(range_rows));
 	tcase_add_loop_test(stash, stashed, 0, ROWS(stash_rows));
 	tcase_add_test(stash, not_in_order);
 	return unit_main(suite);
