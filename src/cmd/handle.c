@@ -210,7 +210,8 @@ static int run_pipeline(struct cmd *cmd, const struct invocation *in)
 	gid_t gid;
 
 	crash.request = in->request;
-	victim_open(&crash.victim, (pid_t)in->request.pid, in->request.pidfd);
+	victim_open(&crash.victim, (pid_t)in->request.pid, (pid_t)in->request.tid,
+		    in->request.pidfd);
 	crash.oom_score_fd = process_open_oom_score();
 	source_pipe(&crash.source, process_take_stdin());
 	r = open_state(cmd, &dir_fd, &uid, &gid);

@@ -32,9 +32,17 @@ static void distrust(struct victim *victim, const char *because)
 	victim->modules = 0;
 }
 
-static int open_entry(const struct victim *victim, const char *name)
+static int open_entry(int proc_fd, const char *name)
 {
-	return openat(victim->proc_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	return openat(proc_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+}
+
+static int open_proc(pid_t pid)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /*
@@ -59,28 +67,51 @@ static bool pidfd_names(int pidfd, pid_t pid)
 	return line && strtol(line + 5, NULL, 10) == (long)pid;
 }
 
-void victim_open(struct victim *victim, pid_t pid, int pidfd)
+/* The entries that tell of memory, which all threads share. False where there is none. */
+static bool open_memory(struct victim *victim, int proc_fd)
 {
-	char path[32];
-	ssize_t n;
+	ssize_t n = readlinkat(proc_fd, "exe", victim->executable,
+			       sizeof(victim->executable) - 1);
 
-	(void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-	victim->proc_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	victim->executable[n > 0 ? n : 0] = '\0';
+	if (n < 0)
+		return false;
+	victim->mem_fd = open_entry(proc_fd, "mem");
+	victim->pagemap_fd = open_entry(proc_fd, "pagemap");
+	victim->maps_fd = open_entry(proc_fd, "maps");
+	victim->auxv_fd = open_entry(proc_fd, "auxv");
+	victim->cmdline_fd = open_entry(proc_fd, "cmdline");
+	victim->modules = mapfiles_open(proc_fd, victim->maps_fd, victim->module);
+	return true;
+}
+
+/*
+ * The first thread may have ended before another one crashes. It is a zombie without memory
+ * then and still names the process; the thread that crashed has the memory. That its entry is
+ * of this process is asked after it was opened: threads of a process that dumps core are not
+ * replaced.
+ */
+static void open_memory_by_thread(struct victim *victim, pid_t tid)
+{
+	_cleanup_close_ int thread_fd = open_proc(tid);
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "task/%d", (int)tid);
+	if (thread_fd >= 0 && faccessat(victim->proc_fd, path, F_OK, 0) == 0)
+		(void)open_memory(victim, thread_fd);
+}
+
+void victim_open(struct victim *victim, pid_t pid, pid_t tid, int pidfd)
+{
+	victim->proc_fd = open_proc(pid);
 	if (victim->proc_fd < 0) {
 		distrust(victim, "/proc/PID is gone");
 		return;
 	}
-	victim->mem_fd = open_entry(victim, "mem");
-	victim->pagemap_fd = open_entry(victim, "pagemap");
-	victim->maps_fd = open_entry(victim, "maps");
-	victim->status_fd = open_entry(victim, "status");
-	victim->auxv_fd = open_entry(victim, "auxv");
-	victim->cmdline_fd = open_entry(victim, "cmdline");
-	victim->cgroup_fd = open_entry(victim, "cgroup");
-	n = readlinkat(victim->proc_fd, "exe", victim->executable,
-		       sizeof(victim->executable) - 1);
-	victim->executable[n > 0 ? n : 0] = '\0';
-	victim->modules = mapfiles_open(victim->proc_fd, victim->maps_fd, victim->module);
+	victim->status_fd = open_entry(victim->proc_fd, "status");
+	victim->cgroup_fd = open_entry(victim->proc_fd, "cgroup");
+	if (!open_memory(victim, victim->proc_fd) && tid > 0 && tid != pid)
+		open_memory_by_thread(victim, tid);
 	victim->unverified_because[0] = '\0';
 	victim->by_pidfd = pidfd >= 0 && pidfd_names(pidfd, pid);
 	if (pidfd >= 0 && !victim->by_pidfd)
@@ -134,10 +165,7 @@ static void take_comm(struct victim *victim, const char *status)
 	victim->comm[n] = '\0';
 }
 
-/*
- * A thread that is not the leader may crash after the leader has gone; the leader is then
- * a zombie without memory, but still the one whose /proc entry speaks for the process.
- */
+/* A first thread that has ended (see open_memory_by_thread) says nothing of CoreDumping. */
 static const char *check_status(struct victim *victim, uint32_t uid)
 {
 	char status[4096];

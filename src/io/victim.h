@@ -54,8 +54,11 @@ struct victim {
 	  .auxv_fd = -1, .cmdline_fd = -1, .cgroup_fd = -1,                               \
 	  .unverified_because = "not looked at" }
 
-/* As root: opens what only root may open. pidfd -1: the kernel gave none. Never fails: see verified. */
-void victim_open(struct victim *victim, pid_t pid, int pidfd);
+/*
+ * As root: opens what only root may open. tid is the thread that crashed, 0 if it is not
+ * known; pidfd -1: the kernel gave none. Never fails: see verified.
+ */
+void victim_open(struct victim *victim, pid_t pid, pid_t tid, int pidfd);
 
 /*
  * After the privileges are gone: reads what names the process. Where the kernel gave a

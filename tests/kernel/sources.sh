@@ -23,6 +23,18 @@ crash_memory() {
 	settle
 }
 
+# ---- the memory of a process whose first thread has ended ----
+
+from_memory
+new_state "${plain[@]}"
+(exec "$base/victim-threads" alone) 2>/dev/null 9>&-
+settle
+is 'the first thread has ended: the one that crashed leads to the memory' \
+	"$(cf info --json last | jq -c '[.process, .identity, .source, .complete, .pid != .tid]')" \
+	'["victim-threads","verified","mem",true,true]'
+is 'and to what was executed' "$(cf list -F executable last)" "$base/victim-threads"
+matches 'and to a name for where it was' "$(cf list -F signature last)" '^fall\+'
+
 # ---- threads from the pipe ----
 
 from_pipe

@@ -157,7 +157,7 @@ static int take_all(const char *directory, pid_t pid)
 	h.log = fdopen(fd, "w");
 	if (!h.log)
 		return 1;
-	victim_open(&h.victim, pid, -1);
+	victim_open(&h.victim, pid, 0, -1);
 	copy_status(&h, pid);
 	source_pipe(&h.source, STDIN_FILENO);
 	r = head_read_front(&h.head, &h.source, &h.core);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Three threads asleep in functions of their own, and one that crashes three calls deep. */
+/*
+ * Three threads asleep in functions of their own, and one that crashes three calls deep.
+ * With any argument that one is the only one: the first thread has ended before.
+ */
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -48,11 +51,25 @@ static __attribute__((noinline)) void stumble(volatile int *where)
 	__asm__ volatile("");
 }
 
-int main(void)
+/* /proc/self shows the first thread, which has no executable once it is gone. */
+static void *survivor(void *unused)
+{
+	char c;
+
+	while (readlink("/proc/self/exe", &c, 1) >= 0)
+		(void)usleep(1000);
+	stumble((volatile int *)0x10);
+	return unused;
+}
+
+int main(int argc, char **argv)
 {
 	void *(*const bodies[])(void *) = { reader, writer, timer };
 	pthread_t thread;
 
+	(void)argv;
+	if (argc > 1 && pthread_create(&thread, NULL, survivor, NULL) == 0)
+		pthread_exit(NULL);
 	(void)pthread_barrier_init(&all_there, NULL, 4);
 	for (int i = 0; i < 3; i++)
 		if (pthread_create(&thread, NULL, bodies[i], NULL) != 0)
