@@ -309,8 +309,16 @@ bool cmd_record_is_later(int store_fd, const char *id)
 	return later;
 }
 
+/* Somebody removed it while we read the others: a prune, or the limits at a crash. */
+bool cmd_record_is_gone(int store_fd, const char *id)
+{
+	return store_has(store_fd, id, STORE_RECORD_SUFFIX) == 0;
+}
+
 void choice_unreadable(struct cmd *cmd, int store_fd, const char *id)
 {
+	if (cmd_record_is_gone(store_fd, id))
+		return;
 	if (cmd_record_is_later(store_fd, id))
 		(void)cmd_failed(cmd, "record %s is of a later corefold, and is left alone", id);
 	else

@@ -128,6 +128,9 @@ json_t *cmd_brief(const json_t *record);
 /* Can it not be read because a later corefold wrote it? Then it is not ours to remove. */
 bool cmd_record_is_later(int store_fd, const char *id);
 
+/* It was there when the records were listed, and is not any more. */
+bool cmd_record_is_gone(int store_fd, const char *id);
+
 /* What to do when the command is told to stop: safe in a handler, and it ends the process. */
 void cmd_on_signals(void (*stop)(int signal_number));
 

@@ -139,7 +139,8 @@ static void look_at(struct cmd *cmd, struct prune *prune, int store_fd, const ch
 	json_t *json = cmd_read_record(store_fd, id);
 	struct record record = RECORD_NULL;
 
-	if (!json && prune->unreadable && !cmd_record_is_later(store_fd, id))
+	if (!json && prune->unreadable && !cmd_record_is_later(store_fd, id) &&
+	    !cmd_record_is_gone(store_fd, id))
 		prune_one(cmd, prune, store_fd, id, "");
 	else if (!json)
 		choice_unreadable(cmd, store_fd, id);

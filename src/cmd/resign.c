@@ -222,6 +222,8 @@ static void resign_record(struct resign *resign, const char *id)
 	bool has_core;
 
 	if (store_read_record(resign->ledger->store_fd, id, &record) < 0) {
+		if (cmd_record_is_gone(resign->ledger->store_fd, id))
+			return;
 		resign->failed++;
 		(void)cmd_failed(resign->cmd, "record %s cannot be read", id);
 		return;

@@ -123,9 +123,10 @@ static int read_all(struct summary *summary, int store_fd, char **ids, size_t n,
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		json_t *json;
+		int r = store_read_record(store_fd, ids[i], &json);
 
-		if (store_read_record(store_fd, ids[i], &json) < 0) {
-			summary->unreadable++;
+		if (r < 0) {
+			summary->unreadable += r != -ENOENT; /* removed meanwhile */
 			continue;
 		}
 		if (record_from_json(json, &stored->record[stored->n]) == 0 &&

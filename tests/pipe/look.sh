@@ -215,4 +215,36 @@ mkdir "$state/cores/$first.core.gz"
 try 1 1 'beyond the limits, with a directory for its core' prune -C "$conf"
 matches '... says what is still there' "$err" "core $first cannot be removed: .*$first.core.gz: Is a dir"
 rmdir "$state/cores/$first.core.gz"
+
+# ---- records that go while they are read ----
+
+# meanwhile COMMAND...: corefold is stopped when it has listed the records, then one of them
+# is removed. What it says is in $base/out and $base/err.
+meanwhile() {
+	local i
+	rm -f "$base/trace"
+	new_state
+	cf report one
+	cf report two
+	strace -o "$base/trace" -e trace=getdents64 -e inject=getdents64:signal=STOP:when=1 \
+		"$COREFOLD" "$1" -C "$conf" "${@:2}" >"$base/out" 2>"$base/err" &
+	for ((i = 0; i < 600; i++)); do
+		! grep -q 'stopped by SIGSTOP' "$base/trace" 2>/dev/null || break
+		sleep 0.1
+	done
+	rm -f "$(find "$state/cores" -name '*.json' | sort | head -1)"
+	pkill -CONT -P $!
+	wait $!
+}
+if strace -o /dev/null true 2>/dev/null; then
+	meanwhile list --json
+	is 'list: a record that goes meanwhile is no damage' \
+		"$(jq -r '.[].process' "$base/out") $(cat "$base/err")" 'two '
+	holds 'prune --unreadable does not count it' meanwhile prune --unreadable --json
+	is '... nor names it' "$(jq .count "$base/out") $(cat "$base/err")" '0 '
+	holds 'replay --resign does not fail for it' meanwhile replay --resign --json
+	is '... and says so' "$(jq .failed "$base/out") $(cat "$base/err")" '0 '
+	meanwhile summary --json
+	is 'summary: it is not unreadable' "$(jq .records_unreadable "$base/out")" 0
+fi
 finish
