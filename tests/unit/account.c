@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* A ledger of one process adds up after any sequence of what can happen to a crash. */
+
 #include "policy/account.h"
 
 #include <string.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Which kind of capture the room that is left allows, and which reason is told. */
+
 #include "policy/capture.h"
 
 #include <stdio.h>

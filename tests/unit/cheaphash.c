@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Crashes that are alike have one cheap hash, wherever the process was loaded. */
+
 #include "core/stacktop.h"
 
 #include <signal.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Each key, its bounds, and what is said of a file that is wrong; the default stands. */
+
 #include "io/config.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Lines that are appended are read back, whatever stands around them, and rolled up. */
+
 #include "io/counters.h"
 
 #include <fcntl.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* A machine on which all is well; each row has one fact wrong, and what is told of it. */
+
 #include "policy/diagnosis.h"
 
 #include <errno.h>

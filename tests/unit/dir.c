@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* A directory or file that another user could have prepared is not used. */
+
 #include "io/dir.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* The head of a core: right ones of each form, cut ones, and one lie at a time. */
+
 #include "core/elfcore.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Crashes that found the lock taken: each is read once, and nothing else is one. */
+
 #include "io/events.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Who gives up its place: against the rule as it reads, and under a flood of names. */
+
 #include "policy/evict.h"
 
 #include <string.h>

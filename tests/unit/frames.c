@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Frames as lines: repeats are told once, and what was left out is told in its place. */
+
 #include "core/frames.h"
 
 #include <ctype.h>

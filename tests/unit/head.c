@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* A head that comes through a pipe: no more is waited for than is needed. */
+
 #include "core/head.h"
 
 #include <fcntl.h>

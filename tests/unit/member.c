@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Members are read back by us and by gzip; damage is seen. */
+
 #include "core/member.h"
 
 #include <fcntl.h>

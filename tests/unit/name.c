@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Hostile names come out harmless, no two alike, and can be found again. */
+
 #include "policy/name.h"
 
 #include <stdio.h>

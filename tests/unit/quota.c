@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Which cores go: by examples, and against the rule as it reads. */
+
 #include "policy/quota.h"
 
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Which frames make the key that groups crashes; rows are stacks as lines. */
+
 #include "policy/signature.h"
 
 #include <signal.h>

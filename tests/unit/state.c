@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* The throttle file: what is written is read, by whoever comes next. */
+
 #include "io/state.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Cores and records are there as a whole or not at all. */
+
 #include "io/compat.h"
 #include "io/store.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* What sysctl files and units will do to core_pattern, in a root of our own. */
+
 #include "io/sysctld.h"
 
 #include <stdio.h>

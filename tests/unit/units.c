@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+/* Values with units: each form, each bound, there and back. */
+
 #include "policy/units.h"
 
 #include <errno.h>
