@@ -14,12 +14,17 @@
 #define PHDRS_MAX 128u
 #define DYNAMIC_MAX 512u /* entries */
 #define NOTE_MAX 4096u
-#define DATA_MAX (64u << 10) /* of one segment of one module */
-#define DATA_ALL_MAX (1u << 20)
+/* Of one segment of one module, and of all modules. */
+#define SMALL_MAX (64u << 10)
+#define SMALL_ALL_MAX (4u << 20)
+#define LARGE_MAX (2u << 20)
+#define LARGE_ALL_MAX (8u << 20)
 #define PAGE_BYTES 4096u
 #define TLS_UNKNOWN 256u
 #define PAGES_MAX 16u /* pointed to from all modules' data */
 #define LINK_MAP_WORDS 5u
+/* With what glibc has behind them: libthread_db finds thread-local variables by it. */
+#define LINK_MAP_BYTES 1280u
 #define R_DEBUG_WORDS 6u
 
 struct collect {
@@ -28,8 +33,9 @@ struct collect {
 	struct spans *spans;
 	size_t word;
 	uint64_t tls_bytes;
-	uint64_t data_bytes;
+	uint64_t small_bytes, large_bytes; /* of the modules' data */
 	unsigned int pages;
+	bool in_linker; /* this module is the dynamic linker */
 };
 
 struct phdr {
@@ -116,7 +122,7 @@ static int add_link_maps(const struct collect *c, uint64_t at)
 		int r = read_words(c, at, map, LINK_MAP_WORDS);
 
 		if (r == 0)
-			r = add(c, at, LINK_MAP_WORDS * c->word);
+			r = add(c, at, LINK_MAP_BYTES);
 		if (r == 0)
 			r = add_name(c, map[1]);
 		if (r < 0)
@@ -187,7 +193,9 @@ static int add_program(const struct collect *c)
 
 /* ---- every module: who it is ---- */
 
-static int add_notes(struct collect *c, uint64_t start, const struct phdr *phdr, uint64_t first)
+/* Its build-id, and how large its thread-local variables are. */
+static int look_at_phdr(struct collect *c, uint64_t start, const struct phdr *phdr,
+			uint64_t first)
 {
 	if (phdr->type == PT_TLS && phdr->bytes < 1 << 20)
 		c->tls_bytes += phdr->bytes + 64;
@@ -197,7 +205,7 @@ static int add_notes(struct collect *c, uint64_t start, const struct phdr *phdr,
 		   phdr->bytes < NOTE_MAX ? phdr->bytes : NOTE_MAX);
 }
 
-static int add_all_notes(struct collect *c, uint64_t start, uint64_t phdrs, uint64_t n)
+static int look_at_phdrs(struct collect *c, uint64_t start, uint64_t phdrs, uint64_t n)
 {
 	uint64_t first = UINT64_MAX;
 	struct phdr phdr;
@@ -208,7 +216,7 @@ static int add_all_notes(struct collect *c, uint64_t start, uint64_t phdrs, uint
 		if (r == 0 && phdr.type == PT_LOAD && first == UINT64_MAX)
 			first = (phdr.address - phdr.offset) & ~4095ULL;
 		if (r == 0)
-			r = add_notes(c, start, &phdr, first == UINT64_MAX ? 0 : first);
+			r = look_at_phdr(c, start, &phdr, first == UINT64_MAX ? 0 : first);
 	}
 	return r;
 }
@@ -241,7 +249,7 @@ static int add_header(struct collect *c, uint64_t start, bool *ret_module)
 		return 0;
 	r = add(c, start, phoff + n * phdr_bytes(c));
 	if (r == 0)
-		r = add_all_notes(c, start, start + phoff, n);
+		r = look_at_phdrs(c, start, start + phoff, n);
 	return unless_gone(r);
 }
 
@@ -268,35 +276,73 @@ static int add_pages(struct collect *c, const unsigned char *bytes, size_t n)
 	return r;
 }
 
-/* A segment of data that is small enough, and the pages it points to. */
-static int add_segment(struct collect *c, const struct elfcore_segment *s)
+/* Of the dynamic linker all it points to: which modules have thread-local variables. */
+static int add_linked(struct collect *c, const unsigned char *bytes, size_t n)
 {
-	unsigned char bytes[PAGE_BYTES];
-	int r;
+	int r = 0;
 
-	if (s->memory_bytes > DATA_MAX || c->data_bytes + s->memory_bytes > DATA_ALL_MAX)
-		return 0;
-	c->data_bytes += s->memory_bytes;
-	r = add(c, s->vaddr, s->memory_bytes);
-	for (uint64_t at = 0; r == 0 && at < s->memory_bytes; at += PAGE_BYTES) {
-		r = memory_peek(c->memory, s->vaddr + at, bytes, sizeof(bytes));
-		r = r == 0 ? add_pages(c, bytes, sizeof(bytes)) : unless_gone(r);
+	for (size_t at = 0; r == 0 && at + c->word <= n; at += c->word) {
+		uint64_t address = elfcore_load(c->core, bytes + at, c->word);
+		const struct elfcore_segment *s = layout_segment(c->core, address);
+
+		if (s && s->flags & PF_W)
+			r = add(c, address, LINK_MAP_BYTES);
 	}
 	return r;
 }
 
-/* What a module's data have beyond its file begins where the file's mappings end. */
-static int add_bss(struct collect *c, uint64_t end)
+/* A small segment, and the pages it points to. */
+static int add_small(struct collect *c, const struct elfcore_segment *s)
 {
-	const struct elfcore_segment *s = layout_segment(c->core, end);
+	unsigned char bytes[PAGE_BYTES];
+	int r;
 
-	return s && s->vaddr == end && (s->flags & PF_W) ? add_segment(c, s) : 0;
+	if (s->memory_bytes > SMALL_ALL_MAX - c->small_bytes)
+		return 0;
+	c->small_bytes += s->memory_bytes;
+	r = add(c, s->vaddr, s->memory_bytes);
+	for (uint64_t at = 0; r == 0 && at < s->memory_bytes; at += PAGE_BYTES) {
+		r = memory_peek(c->memory, s->vaddr + at, bytes, sizeof(bytes));
+		if (r == 0)
+			r = add_pages(c, bytes, sizeof(bytes));
+		if (r == 0 && c->in_linker)
+			r = add_linked(c, bytes, sizeof(bytes));
+		r = unless_gone(r);
+	}
+	return r;
+}
+
+/* Bounds of their own: one large module takes nothing from libc and the dynamic linker. */
+static int add_large(struct collect *c, uint64_t start, uint64_t bytes)
+{
+	if (bytes > LARGE_MAX)
+		bytes = LARGE_MAX;
+	if (bytes > LARGE_ALL_MAX - c->large_bytes)
+		bytes = LARGE_ALL_MAX - c->large_bytes;
+	c->large_bytes += bytes;
+	return add(c, start, bytes);
 }
 
 /*
- * A module's own data, as far as they are small: the dynamic linker's hold the list of
- * threads (for libthread_db), and what is left out gdb takes from the file, as it was
- * before the program ran.
+ * What a module's data have beyond its file begins where the file's mappings end. Of a
+ * static program libc's lie at the end of it.
+ */
+static int add_bss(struct collect *c, uint64_t end)
+{
+	const struct elfcore_segment *s = layout_segment(c->core, end);
+	int r;
+
+	if (!s || s->vaddr != end || !(s->flags & PF_W))
+		return 0;
+	if (s->memory_bytes <= SMALL_MAX)
+		return add_small(c, s);
+	r = add_large(c, s->vaddr, SMALL_MAX / 2);
+	return r == 0 ? add_large(c, s->vaddr + s->memory_bytes - SMALL_MAX / 2, SMALL_MAX / 2) : r;
+}
+
+/*
+ * A module's own data: the dynamic linker's hold the list of threads (for libthread_db), and
+ * what is left out gdb takes from the file, as it was before the program ran.
  */
 static int add_data(struct collect *c, size_t first)
 {
@@ -310,8 +356,10 @@ static int add_data(struct collect *c, size_t first)
 		if (m[i].file_offset == 0 || strcmp(m[i].path, m[first].path) != 0)
 			break;
 		end = m[i].end;
-		if (s && s->file_bytes >= s->memory_bytes)
-			r = add_segment(c, s);
+		if (!s || s->file_bytes < s->memory_bytes)
+			continue;
+		r = s->memory_bytes <= SMALL_MAX ? add_small(c, s) :
+						   add_large(c, s->vaddr, s->memory_bytes);
 	}
 	return r == 0 ? add_bss(c, end) : r;
 }
@@ -319,14 +367,17 @@ static int add_data(struct collect *c, size_t first)
 static int add_headers(struct collect *c)
 {
 	unsigned int modules = 0;
+	uint64_t linker = 0;
 	int r = 0;
 
+	(void)elfcore_auxv(c->core, AT_BASE, &linker);
 	for (size_t i = 0; r == 0 && i < c->core->mappings && modules < MODULES_MAX; i++) {
 		bool is_module = false;
 
 		if (c->core->mapping[i].file_offset != 0)
 			continue;
 		modules++;
+		c->in_linker = linker != 0 && c->core->mapping[i].start == linker;
 		r = add_header(c, c->core->mapping[i].start, &is_module);
 		if (r == 0 && is_module)
 			r = add_data(c, i);
@@ -337,8 +388,10 @@ static int add_headers(struct collect *c)
 int modules_collect(const struct elfcore *core, const struct memory *memory,
 		    struct spans *spans, struct modules *ret_modules)
 {
-	struct collect c = { core, memory, spans, core->elf_class == ELFCLASS64 ? 8 : 4,
-			     0,	   0,	   0 };
+	struct collect c = { .core = core,
+			     .memory = memory,
+			     .spans = spans,
+			     .word = core->elf_class == ELFCLASS64 ? 8 : 4 };
 	int r;
 
 	r = add_program(&c);

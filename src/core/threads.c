@@ -30,10 +30,17 @@
  * below, and they behind two words.
  */
 #define TCB_BYTES 2560u
+/* Where the blocks of modules are listed: 64 of them. */
+#define DTV_BYTES 1024u
 #define TLS_HEAD 16u
 #define TLS_MAX (64u << 10)
 #define VDSO_MAX (64u << 10)
 #define AUXV_STRING 64u
+/*
+ * Of the stack that crashed, at least: a frame may be as large as ThreadStack, and without
+ * who called it the same crash would have another signature.
+ */
+#define CRASHED_MIN (1u << 20)
 /* All stacks together; with very many threads each gets less. */
 #define STACKS_MAX (64u << 20)
 #define STACK_MIN 4096u
@@ -44,7 +51,8 @@ struct collect {
 	const struct elfcore *core;
 	const struct memory *memory;
 	struct spans spans;
-	uint64_t stack_bytes;
+	uint64_t stack_bytes; /* of each, whose words are followed */
+	uint64_t most_bytes; /* of the one at hand */
 	uint64_t tls_bytes;
 	size_t word;
 	unsigned char *stack; /* stack_bytes + PAGE_BYTES */
@@ -136,7 +144,7 @@ static bool may_have_overflowed(const struct collect *c, const struct elfcore_se
 static uint64_t stack_wanted(const struct collect *c, const struct elfcore_segment *s,
 			     uint64_t start, uint64_t bytes, bool interrupted)
 {
-	uint64_t most = c->stack_bytes + PAGE_BYTES;
+	uint64_t most = c->most_bytes + PAGE_BYTES;
 
 	if (may_have_overflowed(c, s, start, interrupted))
 		most = OVERFLOW_MAX;
@@ -181,16 +189,30 @@ static int add_near(struct collect *c, uint64_t address)
 	return spans_add(&c->spans, start, address + NEAR_REGISTER - start);
 }
 
+/* The list that a thread's control block points to, by its first word or its second. */
+static int add_dtv(struct collect *c, uint64_t tls, bool above)
+{
+	unsigned char word[8];
+	int r;
+
+	r = memory_peek(c->memory, tls + (above ? 0 : c->word), word, c->word);
+	if (r < 0)
+		return r == -EFAULT ? 0 : r;
+	return add_pointee(c, elfcore_load(c->core, word, c->word), TLS_HEAD, DTV_BYTES);
+}
+
 static int add_tls(struct collect *c, uint64_t tls)
 {
 	bool above = machine_tls_above(c->core);
 	uint64_t below_bytes = above ? TCB_BYTES : c->tls_bytes;
 	uint64_t start = tls > below_bytes ? tls - below_bytes : 0;
+	int r;
 
 	if (!is_writable(layout_segment(c->core, tls)))
 		return 0;
-	return spans_add(&c->spans, start,
-			 tls + (above ? c->tls_bytes + TLS_HEAD : TCB_BYTES) - start);
+	r = spans_add(&c->spans, start,
+		      tls + (above ? c->tls_bytes + TLS_HEAD : TCB_BYTES) - start);
+	return r == 0 ? add_dtv(c, tls, above) : r;
 }
 
 static int add_thread(struct collect *c, const struct elfcore_thread *thread)
@@ -250,8 +272,11 @@ static int collect(struct collect *c)
 	c->tls_bytes = modules.tls_bytes < TLS_MAX ? modules.tls_bytes : TLS_MAX;
 	r = add_auxv(c);
 	/* The crashing thread comes first: should the bounds be reached, it is in. */
-	for (size_t i = 0; r == 0 && i < c->core->threads; i++)
+	c->most_bytes = c->stack_bytes > CRASHED_MIN ? c->stack_bytes : CRASHED_MIN;
+	for (size_t i = 0; r == 0 && i < c->core->threads; i++) {
 		r = add_thread(c, &c->core->thread[i]);
+		c->most_bytes = c->stack_bytes;
+	}
 	return r;
 }
 

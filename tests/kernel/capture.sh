@@ -64,7 +64,7 @@ if command -v gdb >/dev/null; then
 	say() {
 		local core=$1
 		shift
-		gdb -nx -batch "$@" "$memory" "$core" 2>&1 |
+		gdb -nx -batch "$@" "${program:-$memory}" "$core" 2>&1 |
 			grep -v -e '^warning: ' -e '^\[New LWP' -e '^$'
 	}
 	for kind in threads alternate; do
@@ -83,6 +83,21 @@ if command -v gdb >/dev/null; then
 		matches "$kind: and what that points to" "$text" 'name = "second'
 		matches "$kind: what is missing is not zero" "$text" 'Cannot access memory'
 	done
+	for program in "$base/victim-data" "$base/victim-data-static"; do
+		name=${program##*/}
+		in_every_way "$program"
+		for file in threads pipe; do
+			zcat "$ways/$file.gz" >"$base/$file.core"
+			say "$base/$file.core" -ex bt -ex 'p table[59999]' \
+				-ex 'thread apply all p mine' >"$base/$file.txt"
+		done
+		holds "$name: gdb says the same of its threads and data" \
+			diff "$base/pipe.txt" "$base/threads.txt"
+		matches "$name: of the data what they were at the crash" \
+			"$(cat "$base/threads.txt")" '= 4711$'
+		matches "$name: and who called the large frame" "$(cat "$base/threads.txt")" ' main \('
+	done
+	unset program
 else
 	echo '# no gdb here'
 fi
@@ -118,6 +133,12 @@ rm "$state/cores/$(cf list --json | jq -r '.[0].id').core.gz"
 crash "$memory" small
 settle
 is 'one whose core was removed does not count' "$(cf list --json | jq -r '.[-1].capture')" full
+
+new_state '[Throttle]' 'Enabled=no' '[Capture]' 'FullPerSignature=1'
+for ((i = 0; i < 2; i++)); do crash "$base/victim-data" && settle; done
+is 'a frame larger than ThreadStack: full or not, one signature' \
+	"$(cf list --json | jq -c '[[.[].capture], ([.[].signature] | unique | length)]')" \
+	'[["full","threads"],1]'
 
 new_state '[Throttle]' 'Enabled=no' '[Capture]' 'FullPerSignature=0' 'MaxCoreSize=64M'
 crash "$memory" threads 300
