@@ -265,6 +265,16 @@ static int empty(int fd)
 	return 0;
 }
 
+/* Of a source not even one member: the head of the dump is there all the same. */
+static int nothing_stored(const struct capture_job *job, const struct pipeline_result *done)
+{
+	if (job->core && !job->image && done->end != PIPELINE_ALL)
+		return empty(job->out_fd) ?: CAPTURE_E_NOTHING + (int)done->end;
+	if (done->end == PIPELINE_HELD_TOO_LONG || done->end == PIPELINE_TOO_SLOW)
+		return -ETIME;
+	return done->read_error ?: -ENOSPC;
+}
+
 /*
  * A failed write may have left half a member behind; the file is cut back to whole ones so
  * that zcat accepts it.
@@ -273,9 +283,7 @@ static int cut_to_whole(const struct capture_job *job, const struct pipeline_res
 {
 	if (ftruncate(job->out_fd, (off_t)done->stored_bytes) < 0)
 		return -errno;
-	if (done->stored_bytes > 0)
-		return 0;
-	return done->read_error ?: -ENOSPC;
+	return done->stored_bytes > 0 ? 0 : nothing_stored(job, done);
 }
 
 void capture_stash(const struct capture_job *job)

@@ -40,6 +40,8 @@ enum {
 	CAPTURE_E_GONE = 1,
 	/* Time or space ran out; out_fd is empty again: try with less. And which: + enum pipeline_end. */
 	CAPTURE_E_AGAIN = 16,
+	/* The same of a source that has been let go: there is its head, and nothing else. */
+	CAPTURE_E_NOTHING = 32,
 };
 
 struct capture_result {
@@ -51,8 +53,8 @@ struct capture_result {
 };
 
 /*
- * 0, CAPTURE_E_GONE, CAPTURE_E_AGAIN and more, or -errno when what was written is of no use. An incomplete core is no
- * error.
+ * 0, CAPTURE_E_GONE, CAPTURE_E_AGAIN or CAPTURE_E_NOTHING and more, or -errno when what was
+ * written is of no use. An incomplete core is no error.
  */
 int capture_run(const struct capture_job *job, struct capture_result *ret_result);
 

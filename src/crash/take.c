@@ -348,6 +348,9 @@ static int take_most(struct take *take)
 			/* What the kernel wrote before is in the pipe. */
 			take->memory = false;
 			take->verdict = plan_kind(take, 0);
+		} else if (r >= CAPTURE_E_NOTHING) {
+			plan_lower(&take->verdict, CAPTURE_NOTES,
+				   capture_end_text(r - CAPTURE_E_NOTHING));
 		} else {
 			lower(take, capture_end_text(r - CAPTURE_E_AGAIN));
 		}

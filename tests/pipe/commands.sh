@@ -33,6 +33,14 @@ try 0 0 'tick of nothing' tick -C "$conf"
 
 # ---- handle ----
 
+# Before as much of the dump is there as is stored at once: its head is, all the same.
+for limit in MaxHold=1ns MaxCoreSize=0; do
+	new_state '[Capture]' "$limit" 'FullPerSignature=0'
+	handle "$base/large"
+	matches "$limit: notes, and why" \
+		"$(cf info --json last | jq -r '[.capture, .capture_reason, .complete] | join("|")')" \
+		"^(notes|threads)\\|${limit%=*} reached\\|true$"
+done
 new_state
 handle "$base/core" -F3
 is 'handle, with a pidfd that is none' $? 0
