@@ -60,6 +60,9 @@ struct replay {
 	bool why;
 	bool import;
 	bool resign;
+	bool have_at; /* --at was given */
+	bool at_waits; /* and no core has come behind it yet */
+	int64_t at_ns; /* of the last one */
 	struct buildfiles *files; /* NULL: none were named */
 	json_t *array;
 };
@@ -234,8 +237,7 @@ static int replay_all(struct cmd *cmd, struct ledger *ledger, struct replay *rep
 
 /* ---- the arguments ---- */
 
-static int add_file(struct cmd *cmd, struct replay *replay, const char *path,
-		    const int64_t *at_ns)
+static int add_file(struct cmd *cmd, struct replay *replay, const char *path)
 {
 	struct saved *saved = &replay->saved[replay->n];
 	struct stat st;
@@ -244,8 +246,10 @@ static int add_file(struct cmd *cmd, struct replay *replay, const char *path,
 	saved->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (saved->fd < 0 || fstat(saved->fd, &st) < 0)
 		return cmd_failed(cmd, "%s: %s", path, strerror(errno));
-	saved->at_ns = at_ns ? *at_ns : st.st_mtim.tv_sec * NS_PER_SEC + st.st_mtim.tv_nsec;
+	saved->at_ns = replay->have_at ? replay->at_ns :
+					 st.st_mtim.tv_sec * NS_PER_SEC + st.st_mtim.tv_nsec;
 	saved->position = replay->n++;
+	replay->at_waits = false;
 	return CMD_DONE;
 }
 
@@ -261,38 +265,49 @@ static int add_modules(struct cmd *cmd, struct replay *replay, const char *path)
 		       CMD_DONE;
 }
 
+static int take_option(struct cmd *cmd, struct replay *replay, int letter)
+{
+	switch (letter) {
+	case LETTER_WHY:
+		replay->why = true;
+		return CMD_DONE;
+	case LETTER_IMPORT:
+		replay->import = true;
+		return CMD_DONE;
+	case LETTER_RESIGN:
+		replay->resign = true;
+		return CMD_DONE;
+	case LETTER_AT:
+		if (times_parse(optarg, time(NULL), &replay->at_ns) < 0)
+			return cmd_bad_value(cmd, letter, -EINVAL);
+		replay->have_at = replay->at_waits = true;
+		return CMD_DONE;
+	case LETTER_MODULES:
+		return add_modules(cmd, replay, optarg);
+	default:
+		return add_file(cmd, replay, optarg);
+	}
+}
+
 static int read_arguments(struct cmd *cmd, struct replay *replay)
 {
-	int64_t at_ns, now_s = time(NULL);
-	bool have_at = false;
 	int letter, status = CMD_DONE;
 
 	while ((letter = cmd_option(cmd, &status)) > 0) {
-		if (letter == LETTER_WHY)
-			replay->why = true;
-		else if (letter == LETTER_IMPORT)
-			replay->import = true;
-		else if (letter == LETTER_RESIGN)
-			replay->resign = true;
-		else if (letter == LETTER_AT && times_parse(optarg, now_s, &at_ns) < 0)
-			return cmd_bad_value(cmd, letter, -EINVAL);
-		else if (letter == LETTER_AT)
-			have_at = true;
-		else if (letter == LETTER_MODULES && add_modules(cmd, replay, optarg) != CMD_DONE)
-			return CMD_FAILED;
-		else if (letter == LETTER_MODULES)
-			continue;
-		else if (add_file(cmd, replay, optarg, have_at ? &at_ns : NULL) != CMD_DONE)
-			return CMD_FAILED;
+		status = take_option(cmd, replay, letter);
+		if (status != CMD_DONE)
+			return status;
 	}
 	if (letter < 0)
 		return status == CMD_DONE ? -1 : status;
 	for (int i = optind; i < cmd->argc; i++)
-		if (add_file(cmd, replay, cmd->argv[i], have_at ? &at_ns : NULL) != CMD_DONE)
+		if (add_file(cmd, replay, cmd->argv[i]) != CMD_DONE)
 			return CMD_FAILED;
-	if (replay->resign && (replay->n > 0 || replay->import || replay->why || have_at))
+	if (replay->resign && (replay->n > 0 || replay->import || replay->why || replay->have_at))
 		return cmd_usage_error(cmd, "--resign is about the store: no cores, --at, --why "
 					    "or --import with it");
+	if (replay->n > 0 && replay->at_waits)
+		return cmd_usage_error(cmd, "--at dates the cores behind it, and there is none");
 	if (replay->n == 0 && !replay->resign)
 		return cmd_usage_error(cmd, "takes one or more cores");
 	return CMD_DONE;

@@ -46,10 +46,10 @@ static int read_outline(const unsigned char *p, size_t n, struct outline *ret_ou
 	struct outline o;
 	bool wide;
 
+	if (n >= SELFMAG && memcmp(p, ELFMAG, SELFMAG) != 0)
+		return ELFCORE_E_NOT_CORE;
 	if (n < sizeof(Elf64_Ehdr))
 		return ELFCORE_E_SHORT;
-	if (memcmp(p, ELFMAG, SELFMAG) != 0)
-		return ELFCORE_E_NOT_CORE;
 	o.elf_class = p[EI_CLASS];
 	o.byte_order = p[EI_DATA];
 	if ((o.elf_class != ELFCLASS32 && o.elf_class != ELFCLASS64) ||

@@ -78,6 +78,8 @@ rows() {
 		2|--signature: '' cannot be used|prune --signature=
 		2|takes one or more cores|replay
 		2|--at: 'then' is not a time|replay --at then DIR/notcore
+		2|--at dates the cores behind it|replay DIR/notcore --at @5
+		1|bang: not an ELF core|replay DIR/bang
 		1|nosuch: No such file|replay DIR/nosuch
 		2|takes one trace|simulate
 		1|nosuch: No such file|simulate DIR/nosuch

@@ -352,7 +352,8 @@ static const struct {
 	int result; /* of the head */
 } others[] = {
 	{ "an empty file", "", 0, ELFCORE_E_SHORT },
-	{ "text", "hello", 5, ELFCORE_E_SHORT },
+	{ "text", "hello", 5, ELFCORE_E_NOT_CORE },
+	{ "the first bytes of a core", "\x7f" "ELF", 4, ELFCORE_E_SHORT },
 	{ "long text", "0123456789012345678901234567890123456789012345678901234567890123", 64,
 	  ELFCORE_E_NOT_CORE },
 	{ "the magic of gzip alone", "\x1f\x8b", 2, COREFILE_E_DAMAGED },
