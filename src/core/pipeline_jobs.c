@@ -209,15 +209,14 @@ static bool can_write(const struct pipeline *p)
 }
 
 /* Other programs fill disks, too. */
-static enum pipeline_end check_write_limits(const struct pipeline *p)
+static enum pipeline_end check_write_limits(const struct pipeline *p, uint64_t bytes)
 {
 	struct statvfs fs;
 
 	if (clock_monotonic_ms() >= p->limits->stop_at_ms)
 		return PIPELINE_TOO_SLOW;
 	if (fstatvfs(p->out_fd, &fs) == 0 &&
-	    (uint64_t)fs.f_bavail * fs.f_frsize <
-		    p->limits->keep_free_bytes + MEMBER_BOUND)
+	    (uint64_t)fs.f_bavail * fs.f_frsize < p->limits->keep_free_bytes + bytes)
 		return PIPELINE_KEEP_FREE;
 	return PIPELINE_ALL;
 }
@@ -242,7 +241,7 @@ static void write_block(struct pipeline *p)
 
 	p->writing = true;
 	(void)pthread_mutex_unlock(&p->lock);
-	end = check_write_limits(p);
+	end = check_write_limits(p, slot->stored_bytes);
 	if (end == PIPELINE_ALL)
 		r = dir_write_all(p->out_fd, slot_memory(p, p->next_write),
 				  slot->stored_bytes);

@@ -91,6 +91,22 @@ if mkdir "$base/small" && mount -t tmpfs -o size=100m,mode=0755 none "$base/smal
 	rm "$base/small/fill"
 	new_state
 	umount "$base/small"
+
+	# Of a few hundred kilobytes that are left a core of twenty is no small part, but it fits.
+	mount -t tmpfs -o size=3m,mode=0755 none "$base/small"
+	state=$base/small/state
+	mkdir -m 0700 "$state"
+	chown "$owner:$owner" "$state"
+	printf '[Store]\nDirectory=%s\nMaxUse=90%%\nKeepFree=5%%\n' "$state" >"$conf"
+	printf '%s\n' "${plain[@]}" >>"$conf"
+	crash -u 30002 -n quiet "$base/victim-abort"
+	crash -u 30002 -n large "$memory" noise 8
+	settle
+	is 'less than a mebibyte is left: what fits is stored' \
+		"$(cf list --json | jq -c '[.[] | [.process, .capture, .complete]]')" \
+		'[["quiet","full",true],["large","threads",true]]'
+	new_state
+	umount "$base/small"
 else
 	echo '# no tmpfs can be mounted here: no small disk'
 fi
