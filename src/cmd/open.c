@@ -215,6 +215,13 @@ int cmd_open_core(struct cmd *cmd, int store_fd, const char *id, struct corefile
 		r = corefile_open(fd, ret_core);
 	if (r != 0)
 		return cmd_failed(cmd, "core of %s: %s", id, dir_strerror(r));
+	if (corefile_is_noise(*ret_core)) {
+		corefile_free(*ret_core);
+		*ret_core = NULL;
+		return cmd_failed(cmd, "the stored core of %s is damaged at byte 0: it does not "
+				       "begin as a gzip file does",
+				  id);
+	}
 	return CMD_DONE;
 }
 

@@ -154,7 +154,7 @@ static int unpack_foreign(struct corefile *file)
 
 static int open_form(struct corefile *file)
 {
-	unsigned char magic[2] = { 0 };
+	unsigned char magic[SELFMAG] = { 0 };
 	struct stat st;
 	ssize_t n;
 	int r;
@@ -168,6 +168,7 @@ static int open_form(struct corefile *file)
 		return (int)n;
 	if (magic[0] != 0x1f || magic[1] != 0x8b) {
 		file->size = (uint64_t)st.st_size;
+		file->noise = memcmp(magic, ELFMAG, SELFMAG) != 0;
 		return 0;
 	}
 	r = index_members(file, (uint64_t)st.st_size);
@@ -214,6 +215,11 @@ void corefile_free(struct corefile *file)
 	free(file->stored);
 	(void)close(file->fd);
 	free(file);
+}
+
+bool corefile_is_noise(const struct corefile *file)
+{
+	return file->noise;
 }
 
 int corefile_fd(const struct corefile *file)

@@ -32,6 +32,9 @@ void corefile_free(struct corefile *file);
 /* The file behind it, in the form it has; borrowed. */
 int corefile_fd(const struct corefile *file);
 
+/* Neither gzip nor ELF: it may be anything, and is none of what a store has. */
+bool corefile_is_noise(const struct corefile *file);
+
 /* Size of the plain core in bytes, as far as the file goes. */
 uint64_t corefile_size(const struct corefile *file);
 

@@ -18,6 +18,7 @@ struct corefile {
 	uint64_t size; /* plain bytes */
 
 	/* Our gzip form: where the members are, and the one decompressed last. */
+	bool noise; /* neither gzip nor ELF */
 	struct member_place *member; /* NULL: fd holds the plain bytes */
 	size_t members;
 	size_t cached; /* index, or SIZE_MAX */

@@ -75,6 +75,12 @@ matches '... and it is said' "$err" "the stored core of $stored_id is damaged at
 try 1 1 'dump of an empty stored core' dump -C "$conf" last -o "$base/x"
 matches '... is no success' "$err" "the stored core of $stored_id is damaged at byte 0"
 cp "$base/whole.gz" "$stored"
+printf '\0' | dd of="$stored" bs=1 conv=notrunc status=none
+rm -f "$base/x"
+try 1 1 'dump of a stored core without its first byte' dump -C "$conf" last -o "$base/x"
+matches '... and it is said' "$err" "the stored core of $stored_id is damaged at byte 0"
+fails '... and nothing is written' test -e "$base/x"
+cp "$base/whole.gz" "$stored"
 for ((i = 0; i < 40; i++)); do handle "$base/core" -F; done
 is 'a loop is folded' "$(cf list --json | jq -c '[.[] | select(.process == "worker").weight]')" \
 	'[1,1,1,1,1,1,1,1,10,10,10]'
