@@ -7,6 +7,7 @@
 
 #include "core/threads.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -206,6 +207,73 @@ START_TEST(ranges)
 }
 END_TEST
 
+/* ---- what modules have of their own ---- */
+
+/* Each a header, data of its file and what it has beyond it; the last one is large. */
+#define MODULES 61u
+#define LARGE (MODULES - 1)
+#define MODULE(i) (0x10000 * PAGE + (i) * 0x1000 * PAGE)
+#define DATA_PAGES(i) ((i) == LARGE ? 600u : 12u)
+#define DATA(i) (MODULE(i) + PAGE)
+#define BSS_PAGES(i) ((i) == LARGE ? 256u : 4u)
+#define BSS(i) (DATA(i) + DATA_PAGES(i) * PAGE)
+
+static const struct module_row {
+	const char *claim;
+	uint64_t address;
+	bool taken;
+} module_rows[] = {
+	{ "of sixty modules: the first one's data", DATA(0), true },
+	{ "the last one's", DATA(59) + 12 * PAGE - 1, true },
+	{ "and what it has beyond its file", BSS(59) + 4 * PAGE - 1, true },
+	{ "of a large one the beginning", DATA(LARGE), true },
+	{ "up to 2 MiB", DATA(LARGE) + 512 * PAGE - 1, true },
+	{ "and no more", DATA(LARGE) + 512 * PAGE, false },
+	{ "beyond its file the beginning", BSS(LARGE), true },
+	{ "and the end", BSS(LARGE) + 256 * PAGE - 1, true },
+	{ "but not what is between", BSS(LARGE) + 128 * PAGE, false },
+};
+
+static void make_module(struct elfcore *core, uint64_t i)
+{
+	static char path[MODULES][8];
+	const struct elfcore_segment parts[] = {
+		{ PT_LOAD, PF_R, 0, MODULE(i), PAGE, PAGE, PAGE },
+		{ PT_LOAD, PF_R | PF_W, 0, DATA(i), DATA_PAGES(i) * PAGE, DATA_PAGES(i) * PAGE, PAGE },
+		{ PT_LOAD, PF_R | PF_W, 0, BSS(i), BSS_PAGES(i) * PAGE, BSS_PAGES(i) * PAGE, PAGE },
+	};
+
+	(void)snprintf(path[i], sizeof(path[i]), "/%u", (unsigned int)i);
+	memcpy(core->segment + core->segments, parts, sizeof(parts));
+	core->segments += ROWS(parts);
+	core->mapping[core->mappings++] =
+		(struct elfcore_mapping){ MODULE(i), DATA(i), 0, path[i] };
+	core->mapping[core->mappings++] =
+		(struct elfcore_mapping){ DATA(i), BSS(i), PAGE, path[i] };
+}
+
+START_TEST(modules)
+{
+	static struct elfcore_segment segment[1 + 3 * MODULES];
+	static struct elfcore_mapping mapping[2 * MODULES];
+	const struct module_row *row = &module_rows[_i];
+	const struct pagemap nothing = PAGEMAP_NULL;
+	const struct memory unknown = { .fd = -1, .present = &nothing };
+	struct elfcore core = make_core();
+	struct pagemap taken = PAGEMAP_NULL;
+
+	segment[0].type = PT_NOTE;
+	core.segment = segment;
+	core.segments = 1;
+	core.mapping = mapping;
+	for (uint64_t i = 0; i < MODULES; i++)
+		make_module(&core, i);
+	ck_assert_int_eq(threads_ranges(&core, &unknown, 65536, &taken), 0);
+	claim_int_eq(row->claim, has(&taken, row->address), row->taken);
+	pagemap_done(&taken);
+}
+END_TEST
+
 /* ---- a core that goes by ---- */
 
 /* All of the core, in pieces of that size. */
@@ -295,6 +363,7 @@ int main(void)
 	tcase_add_loop_test(machine, tls, 0, ROWS(tls_rows));
 	tcase_add_loop_test(machine, registers, 0, ROWS(register_rows));
 	tcase_add_loop_test(memory, ranges, 0, ROWS(range_rows));
+	tcase_add_loop_test(memory, modules, 0, ROWS(module_rows));
 	tcase_add_loop_test(stash, stashed, 0, ROWS(stash_rows));
 	tcase_add_test(stash, not_in_order);
 	return unit_main(suite);
