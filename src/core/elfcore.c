@@ -314,7 +314,7 @@ const char *elfcore_strerror(int r)
 	case ELFCORE_E_NOT_CORE:
 		return "not an ELF core";
 	case ELFCORE_E_LIMIT:
-		return "headers or notes beyond all bounds";
+		return "its headers and notes end behind the first 192 MiB";
 	default:
 		return r < 0 ? strerror(-r) : "no error";
 	}

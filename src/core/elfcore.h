@@ -19,7 +19,7 @@
 
 /* Bounds on what a process can make us hold. */
 #define ELFCORE_SEGMENTS_MAX (1u << 20)
-#define ELFCORE_HEAD_MAX (192u << 20) /* headers and notes together */
+#define ELFCORE_HEAD_MAX (192u << 20) /* headers and notes together; said in elfcore_strerror() */
 #define ELFCORE_THREADS_MAX 65536u
 #define ELFCORE_MAPPINGS_MAX (1u << 18)
 

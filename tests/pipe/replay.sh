@@ -45,6 +45,12 @@ is 'why: one that is cut inside its notes' "$(why '[.capture, .capture_reason] |
 head -c -4096 "$base/core" >"$base/early"
 is 'why: one that is cut behind them' "$(why '[.capture, .capture_reason] | join(", ")' "$base/early")" \
 	'full, within all limits, but the dump ended early'
+if [ "$(od -An -tu1 -j4 -N1 "$base/core")" -eq 2 ]; then # an Elf64_Phdr: p_offset at 64 + 8
+	cp "$base/core" "$base/late"
+	printf '\0\0\0\x10' | dd of="$base/late" bs=1 seek=72 conv=notrunc status=none
+	is 'notes that come late, as gcore writes them, are refused' "$(cf replay "$base/late" 2>&1)" \
+		"corefold replay: $base/late: its headers and notes end behind the first 192 MiB"
+fi
 ten=()
 for ((i = 0; i < 10; i++)); do ten+=("$base/core"); done
 is 'why: the tenth' "$(why '[.in_window, .loop, .waiting, .capture] | map(tostring) | join(", ")' "${ten[@]}")" \
