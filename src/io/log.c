@@ -48,6 +48,15 @@ static bool send_to(int fd, const char *path, const char *bytes, size_t n)
 		      (const struct sockaddr *)&address, sizeof(address)) == (ssize_t)n;
 }
 
+/* Names come escaped: once is enough, or none would be found again. */
+static void escape_once(const char *raw, char *out, size_t size)
+{
+	if (name_draws(raw, strlen(raw)))
+		(void)snprintf(out, size, "%s", raw);
+	else
+		(void)name_escape(raw, strlen(raw), out, size);
+}
+
 /* NAME=value and a newline, or nothing of it. The text holds no newline: it is escaped. */
 static size_t add_field(char *out, size_t used, size_t size, const char *name,
 			const char *value)
@@ -76,11 +85,7 @@ size_t log_format_journal(const struct log_entry *entry, const char *text, char 
 
 		if (!raw || !*raw)
 			continue;
-		/* Names come escaped: once is enough, or none would be found again. */
-		if (name_draws(raw, strlen(raw)))
-			(void)snprintf(value, sizeof(value), "%s", raw);
-		else
-			(void)name_escape(raw, strlen(raw), value, sizeof(value));
+		escape_once(raw, value, sizeof(value));
 		n = add_field(out, n, size, entry->field[i].name, value);
 	}
 	return n;
@@ -117,7 +122,7 @@ static void log_format(const struct log_entry *entry, const char *format, va_lis
 	char raw[TEXT_BYTES - 100], text[TEXT_BYTES];
 
 	(void)vsnprintf(raw, sizeof(raw), format, args);
-	(void)name_escape(raw, strlen(raw), text, sizeof(text));
+	escape_once(raw, text, sizeof(text));
 	log_text(entry, text);
 }
 

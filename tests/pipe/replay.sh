@@ -216,4 +216,13 @@ case $(od -An -tu1 -j4 -N1 "$base/core") in # file header and one program header
 esac
 is 'an import of a core that is cut has the note that is whole' \
 	"$(stat -c %s "$base/dumped")" $((headers + name_at[1] - name_at[0]))
+
+# ---- names that were made harmless ----
+
+new_state
+"$VICTIMS/victim-mkcore" -n $'a\x01b' >"$base/strange"
+cf replay --import "$base/strange" >"$base/out" 2>"$base/err"
+matches 'a name with an escape is in the log as it is in the list' "$(cat "$base/err")" \
+	': a\\x01b \(pid '
+is '... where it is' "$(cf list --json | jq -r '.[-1].process')" 'a\x01b'
 finish
