@@ -22,6 +22,8 @@ die() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
 	exit 1
 }
+# The comment that the script of that name begins with, without what it tells shellcheck.
+usage() { sed -n '2,/^set/{/^# shellcheck/d; s/^# \{0,1\}//p}' "scripts/${0##*/}"; }
 
 # Installs those of the named packages that are not there.
 install_packages() {

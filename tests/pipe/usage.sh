@@ -5,6 +5,7 @@
 # what to do. A row is STATUS | WHAT THE LINE MUST HOLD | ARGUMENTS.
 # shellcheck source=tests/pipe/lib.sh
 . "$(dirname "$0")/lib.sh" || exit 1
+scripts=$(realpath "$(dirname "$0")/../../scripts")
 pipe_setup "$0" "$@"
 
 "$VICTIMS/victim-mkcore" -n app -u "$(id -u)" >"$base/core" || die 'mkcore'
@@ -120,4 +121,11 @@ while IFS='|' read -r status wanted arguments; do
 	[ "${words[0]}" = lst ] || matches "... and where" "$err" "^corefold( ${words[0]})?: "
 done < <(rows)
 
+# Who asks what a script does has not told it to do so.
+for script in demo test bench; do
+	"$scripts/$script" --help >"$base/out" 2>"$base/err" </dev/null
+	is "scripts/$script --help" "$? $(cat "$base/err")" '0 '
+	matches '... says what it does' "$(head -1 "$base/out")" '^[A-Z].*\.$|^[A-Z].*,$'
+	fails '... and nothing that is not for people' grep -E 'shellcheck|crashes 40 times' "$base/out"
+done
 finish
