@@ -128,4 +128,23 @@ for script in demo test bench; do
 	matches '... says what it does' "$(head -1 "$base/out")" '^[A-Z].*\.$|^[A-Z].*,$'
 	fails '... and nothing that is not for people' grep -E 'shellcheck|crashes 40 times' "$base/out"
 done
+
+# ---- the benchmark, which takes minutes before it could find out by itself ----
+
+bench=$scripts/bench
+while IFS='|' read -r wanted arguments; do
+	read -ra words <<<"$arguments"
+	text=$("$bench" "${words[@]}" 2>&1)
+	is "bench $arguments" $? 2
+	is '... says it in one line' "$(wc -l <<<"$text")" 1
+	matches '... says what' "$text" "^bench: $wanted"
+done <<'EOB'
+unknown argument '--nope'|--nope
+the last option needs a value|--runs
+--runs: '0' is|--runs 0
+--only: no part is called 'nix'|--only fold,nix
+--only: 'heap' is measured with --rivals|--only heap
+--json: '/nonexistent/x' cannot|--json /nonexistent/x
+EOB
+
 finish
