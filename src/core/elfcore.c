@@ -30,6 +30,18 @@ uint64_t elfcore_load(const struct elfcore *core, const void *p, size_t bytes)
 	return load(p, bytes, core->byte_order);
 }
 
+static void store(unsigned char *p, size_t bytes, int byte_order, uint64_t value)
+{
+	for (size_t i = 0; i < bytes; i++)
+		p[byte_order == ELFDATA2MSB ? bytes - 1 - i : i] =
+			(unsigned char)(value >> (8 * i));
+}
+
+void elfcore_store(const struct elfcore *core, void *p, size_t bytes, uint64_t value)
+{
+	store(p, bytes, core->byte_order, value);
+}
+
 /* ---- how much to read ---- */
 
 /* What of the file header and the first program header decides the head's size. */
@@ -161,28 +173,23 @@ int elfcore_head_size(const void *bytes, size_t n, uint64_t *ret_needed)
  */
 static void plant_section(unsigned char *image, size_t head_bytes, const struct outline *o)
 {
-	bool msb = o->byte_order == ELFDATA2MSB;
-
-#define STORE(at, value, bytes)                                                           \
-	do {                                                                               \
-		for (size_t i_ = 0; i_ < (bytes); i_++)                                     \
-			(at)[msb ? (bytes) - 1 - i_ : i_] =                                  \
-				(unsigned char)((uint64_t)(value) >> (8 * i_));              \
-	} while (0)
 	if (o->elf_class == ELFCLASS64) {
 		memset(image + head_bytes, 0, sizeof(Elf64_Shdr));
-		STORE(image + offsetof(Elf64_Ehdr, e_shoff), head_bytes, 8);
-		STORE(image + offsetof(Elf64_Ehdr, e_shnum), 1, 2);
-		STORE(image + offsetof(Elf64_Ehdr, e_shentsize), sizeof(Elf64_Shdr), 2);
-		STORE(image + head_bytes + offsetof(Elf64_Shdr, sh_info), o->phnum, 4);
+		store(image + offsetof(Elf64_Ehdr, e_shoff), 8, o->byte_order, head_bytes);
+		store(image + offsetof(Elf64_Ehdr, e_shnum), 2, o->byte_order, 1);
+		store(image + offsetof(Elf64_Ehdr, e_shentsize), 2, o->byte_order,
+		      sizeof(Elf64_Shdr));
+		store(image + head_bytes + offsetof(Elf64_Shdr, sh_info), 4, o->byte_order,
+		      o->phnum);
 	} else {
 		memset(image + head_bytes, 0, sizeof(Elf32_Shdr));
-		STORE(image + offsetof(Elf32_Ehdr, e_shoff), head_bytes, 4);
-		STORE(image + offsetof(Elf32_Ehdr, e_shnum), 1, 2);
-		STORE(image + offsetof(Elf32_Ehdr, e_shentsize), sizeof(Elf32_Shdr), 2);
-		STORE(image + head_bytes + offsetof(Elf32_Shdr, sh_info), o->phnum, 4);
+		store(image + offsetof(Elf32_Ehdr, e_shoff), 4, o->byte_order, head_bytes);
+		store(image + offsetof(Elf32_Ehdr, e_shnum), 2, o->byte_order, 1);
+		store(image + offsetof(Elf32_Ehdr, e_shentsize), 2, o->byte_order,
+		      sizeof(Elf32_Shdr));
+		store(image + head_bytes + offsetof(Elf32_Shdr, sh_info), 4, o->byte_order,
+		      o->phnum);
 	}
-#undef STORE
 }
 
 static int take_segments(Elf *elf, const struct outline *o, struct elfcore *core)

@@ -73,6 +73,8 @@ struct elfcore {
 	size_t threads;
 	struct elfcore_mapping *mapping;
 	size_t mappings;
+	const void *files; /* all of NT_FILE, of which these are what is possible; borrowed from the head */
+	size_t files_bytes;
 	const void *auxv; /* borrowed from the head */
 	size_t auxv_bytes;
 	int signal; /* of siginfo; without one, what the crashing thread was given */
@@ -122,5 +124,8 @@ static inline size_t elfcore_word_bytes(const struct elfcore *core)
 
 /* Unsigned integer of the core's byte order and the given size (1, 2, 4, 8) at p. */
 uint64_t elfcore_load(const struct elfcore *core, const void *p, size_t bytes);
+
+/* Puts one there. */
+void elfcore_store(const struct elfcore *core, void *p, size_t bytes, uint64_t value);
 
 const char *elfcore_strerror(int r);

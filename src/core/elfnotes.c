@@ -98,6 +98,8 @@ static int take_files(struct elfcore *core, const unsigned char *p, size_t n)
 	core->mapping = calloc(count, sizeof(*core->mapping));
 	if (!core->mapping)
 		return -ENOMEM;
+	core->files = p;
+	core->files_bytes = n;
 	name = (const char *)p + (2 + 3 * count) * word;
 	for (uint64_t i = 0; i < count; i++) {
 		const unsigned char *entry = p + (2 + 3 * i) * word;

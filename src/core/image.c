@@ -8,6 +8,7 @@
 void image_done(struct image *image)
 {
 	free(image->head);
+	free(image->files);
 	free(image->extent);
 	*image = (struct image)IMAGE_NULL;
 }
@@ -98,6 +99,7 @@ int image_read(const struct image *image, const struct memory *memory, uint64_t 
 		return 0;
 	copy_bytes(&w, image->head, image->head_bytes, 0);
 	copy_bytes(&w, image->notes, image->notes_bytes, image->head_bytes);
+	copy_bytes(&w, image->files, image->files_bytes, image->files_offset);
 	r = read_extents(image, memory, first, &w, unreadable_bytes);
 	if (r < 0)
 		return r;

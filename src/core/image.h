@@ -24,6 +24,9 @@ struct image {
 	size_t head_bytes;
 	const void *notes; /* borrowed: they follow the head */
 	size_t notes_bytes;
+	unsigned char *files; /* owned: takes the place of a part of the notes; NULL: none does */
+	size_t files_bytes;
+	uint64_t files_offset; /* in the core */
 	struct image_extent *extent; /* owned, by offset, apart from each other and the head */
 	size_t extents;
 	unsigned char tail[64]; /* the section header that holds a large number of segments */

@@ -94,3 +94,7 @@ uint64_t layout_captures_to(const struct elfcore_segment *segment);
  */
 int layout_image(const struct layout *layout, const struct elfcore *core, const void *head,
 		 size_t head_bytes, struct image *ret_image);
+
+/* Of ranges, or of none: what is left out is not said to be in a file either (core/filenote.h). */
+int layout_part_image(const struct layout *layout, const struct elfcore *core, const void *head,
+		      size_t head_bytes, struct image *ret_image);

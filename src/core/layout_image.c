@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/filenote.h"
+
 #define PAGE_MAX 65536u /* the largest there is on any machine */
 
 #ifndef PN_XNUM
@@ -26,11 +28,7 @@ struct writer {
 
 static void put(const struct writer *w, void *at, size_t bytes, uint64_t value)
 {
-	unsigned char *p = at;
-
-	for (size_t i = 0; i < bytes; i++)
-		p[w->core->byte_order == ELFDATA2MSB ? bytes - 1 - i : i] =
-			(unsigned char)(value >> (8 * i));
+	elfcore_store(w->core, at, bytes, value);
 }
 
 /* The two classes have the same fields, each its own places and sizes. */
@@ -219,4 +217,18 @@ int layout_image(const struct layout *layout, const struct elfcore *core,
 		put_tail(&w, &image);
 	*ret_image = image;
 	return 0;
+}
+
+int layout_part_image(const struct layout *layout, const struct elfcore *core, const void *head,
+		      size_t head_bytes, struct image *ret_image)
+{
+	int r;
+
+	r = layout_image(layout, core, head, head_bytes, ret_image);
+	if (r != 0)
+		return r;
+	r = filenote_shorten(core, &layout->captured, ret_image);
+	if (r != 0)
+		image_done(ret_image);
+	return r;
 }

@@ -15,10 +15,10 @@
 #define DYNAMIC_MAX 512u /* entries */
 #define NOTE_MAX 4096u
 /* Of one segment of one module, and of all modules. */
-#define SMALL_MAX (64u << 10)
-#define SMALL_ALL_MAX (4u << 20)
-#define LARGE_MAX (2u << 20)
-#define LARGE_ALL_MAX (8u << 20)
+#define DATA_MAX (64u << 10)
+#define DATA_ALL_MAX (4u << 20)
+/* Of a larger one of a static program its end: more than libc has there. */
+#define END_BYTES (32u << 10)
 #define PAGE_BYTES 4096u
 #define TLS_UNKNOWN 256u
 #define PAGES_MAX 16u /* pointed to from all modules' data */
@@ -33,9 +33,10 @@ struct collect {
 	struct spans *spans;
 	size_t word;
 	uint64_t tls_bytes;
-	uint64_t small_bytes, large_bytes; /* of the modules' data */
+	uint64_t data_bytes; /* of all modules */
 	unsigned int pages;
-	bool in_linker; /* this module is the dynamic linker */
+	uint64_t linker; /* where the dynamic linker begins; 0: it is a static program */
+	bool in_linker; /* this module is it */
 };
 
 struct phdr {
@@ -291,15 +292,22 @@ static int add_linked(struct collect *c, const unsigned char *bytes, size_t n)
 	return r;
 }
 
-/* A small segment, and the pages it points to. */
-static int add_small(struct collect *c, const struct elfcore_segment *s)
+static bool take_data(struct collect *c, uint64_t bytes)
+{
+	if (bytes > DATA_ALL_MAX - c->data_bytes)
+		return false;
+	c->data_bytes += bytes;
+	return true;
+}
+
+/* A whole segment of data, and the pages it points to. */
+static int add_all(struct collect *c, const struct elfcore_segment *s)
 {
 	unsigned char bytes[PAGE_BYTES];
 	int r;
 
-	if (s->memory_bytes > SMALL_ALL_MAX - c->small_bytes)
+	if (!take_data(c, s->memory_bytes))
 		return 0;
-	c->small_bytes += s->memory_bytes;
 	r = add(c, s->vaddr, s->memory_bytes);
 	for (uint64_t at = 0; r == 0 && at < s->memory_bytes; at += PAGE_BYTES) {
 		r = memory_peek(c->memory, s->vaddr + at, bytes, sizeof(bytes));
@@ -312,38 +320,24 @@ static int add_small(struct collect *c, const struct elfcore_segment *s)
 	return r;
 }
 
-/* Bounds of their own: one large module takes nothing from libc and the dynamic linker. */
-static int add_large(struct collect *c, uint64_t start, uint64_t bytes)
+/* In a static program libc's data lie at the end of all, and libthread_db reads them. */
+static int add_segment(struct collect *c, const struct elfcore_segment *s)
 {
-	if (bytes > LARGE_MAX)
-		bytes = LARGE_MAX;
-	if (bytes > LARGE_ALL_MAX - c->large_bytes)
-		bytes = LARGE_ALL_MAX - c->large_bytes;
-	c->large_bytes += bytes;
-	return add(c, start, bytes);
+	if (s->memory_bytes <= DATA_MAX)
+		return add_all(c, s);
+	return c->linker == 0 && take_data(c, END_BYTES) ?
+		       add(c, s->vaddr + s->memory_bytes - END_BYTES, END_BYTES) : 0;
 }
 
-/*
- * What a module's data have beyond its file begins where the file's mappings end. Of a
- * static program libc's lie at the end of it.
- */
+/* What a module's data have beyond its file begins where the file's mappings end. */
 static int add_bss(struct collect *c, uint64_t end)
 {
 	const struct elfcore_segment *s = layout_segment(c->core, end);
-	int r;
 
-	if (!s || s->vaddr != end || !(s->flags & PF_W))
-		return 0;
-	if (s->memory_bytes <= SMALL_MAX)
-		return add_small(c, s);
-	r = add_large(c, s->vaddr, SMALL_MAX / 2);
-	return r == 0 ? add_large(c, s->vaddr + s->memory_bytes - SMALL_MAX / 2, SMALL_MAX / 2) : r;
+	return s && s->vaddr == end && (s->flags & PF_W) ? add_segment(c, s) : 0;
 }
 
-/*
- * A module's own data: the dynamic linker's hold the list of threads (for libthread_db), and
- * what is left out gdb takes from the file, as it was before the program ran.
- */
+/* A module's own data, as far as they are small: the dynamic linker's hold the list of threads. */
 static int add_data(struct collect *c, size_t first)
 {
 	const struct elfcore_mapping *m = c->core->mapping;
@@ -356,10 +350,8 @@ static int add_data(struct collect *c, size_t first)
 		if (m[i].file_offset == 0 || strcmp(m[i].path, m[first].path) != 0)
 			break;
 		end = m[i].end;
-		if (!s || s->file_bytes < s->memory_bytes)
-			continue;
-		r = s->memory_bytes <= SMALL_MAX ? add_small(c, s) :
-						   add_large(c, s->vaddr, s->memory_bytes);
+		if (s && s->file_bytes >= s->memory_bytes)
+			r = add_segment(c, s);
 	}
 	return r == 0 ? add_bss(c, end) : r;
 }
@@ -367,17 +359,16 @@ static int add_data(struct collect *c, size_t first)
 static int add_headers(struct collect *c)
 {
 	unsigned int modules = 0;
-	uint64_t linker = 0;
 	int r = 0;
 
-	(void)elfcore_auxv(c->core, AT_BASE, &linker);
+	(void)elfcore_auxv(c->core, AT_BASE, &c->linker);
 	for (size_t i = 0; r == 0 && i < c->core->mappings && modules < MODULES_MAX; i++) {
 		bool is_module = false;
 
 		if (c->core->mapping[i].file_offset != 0)
 			continue;
 		modules++;
-		c->in_linker = linker != 0 && c->core->mapping[i].start == linker;
+		c->in_linker = c->linker != 0 && c->core->mapping[i].start == c->linker;
 		r = add_header(c, c->core->mapping[i].start, &is_module);
 		if (r == 0 && is_module)
 			r = add_data(c, i);

@@ -104,7 +104,8 @@ static int lay_out_part(const struct take *take, struct image *image)
 	if (take->verdict.kind == CAPTURE_THREADS)
 		r = lay_out_threads(take, &layout);
 	if (r == 0)
-		r = layout_image(&layout, &crash->core, crash->head.bytes, crash->head.used, image);
+		r = layout_part_image(&layout, &crash->core, crash->head.bytes, crash->head.used,
+				      image);
 	layout_done(&layout);
 	return r;
 }

@@ -50,6 +50,7 @@ same() {
 		"$(stat -c %s "$ways/threads.gz") of $(stat -c %s "$ways/mem.gz") bytes"
 	holds "$name: in a fifth of the bytes" \
 		test "$(stat -c %s "$ways/threads.gz")" -lt $(($(stat -c %s "$ways/mem.gz") / 5 + 50000))
+	holds "$name: and in less than 100 KB" test "$(stat -c %s "$ways/threads.gz")" -lt 100000
 }
 
 [ "${cxx:-no}" = no ] || same C++ "$built/cxx" 'shop::buy' "$built/cxx" throw

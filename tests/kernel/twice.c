@@ -111,7 +111,7 @@ static int take_threads(struct held *h)
 	if (r == 0)
 		r = layout_ranges(&layout, &h->core, &ranges);
 	if (r == 0)
-		r = layout_image(&layout, &h->core, h->head.bytes, h->head.used, &image);
+		r = layout_part_image(&layout, &h->core, h->head.bytes, h->head.used, &image);
 	if (r == 0)
 		r = take(h, "threads.gz", &image);
 	image_done(&image);

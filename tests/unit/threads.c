@@ -222,16 +222,18 @@ static const struct module_row {
 	const char *claim;
 	uint64_t address;
 	bool taken;
+	bool dynamic; /* there is a dynamic linker */
 } module_rows[] = {
 	{ "of sixty modules: the first one's data", DATA(0), true },
 	{ "the last one's", DATA(59) + 12 * PAGE - 1, true },
 	{ "and what it has beyond its file", BSS(59) + 4 * PAGE - 1, true },
-	{ "of a large one the beginning", DATA(LARGE), true },
-	{ "up to 2 MiB", DATA(LARGE) + 512 * PAGE - 1, true },
-	{ "and no more", DATA(LARGE) + 512 * PAGE, false },
-	{ "beyond its file the beginning", BSS(LARGE), true },
-	{ "and the end", BSS(LARGE) + 256 * PAGE - 1, true },
-	{ "but not what is between", BSS(LARGE) + 128 * PAGE, false },
+	{ "of a large one of a static program the end", DATA(LARGE) + 592 * PAGE, true },
+	{ "and no more", DATA(LARGE) + 592 * PAGE - 1, false },
+	{ "and that of what it has beyond its file", BSS(LARGE) + 248 * PAGE, true },
+	{ "and no more of it", BSS(LARGE) + 248 * PAGE - 1, false },
+	{ "where libc is a module: nothing of a large one", DATA(LARGE) + 599 * PAGE, false, true },
+	{ "nor of what it has beyond its file", BSS(LARGE) + 255 * PAGE, false, true },
+	{ "but of the small ones", DATA(59), true, true },
 };
 
 static void make_module(struct elfcore *core, uint64_t i)
@@ -259,9 +261,12 @@ START_TEST(modules)
 	const struct module_row *row = &module_rows[_i];
 	const struct pagemap nothing = PAGEMAP_NULL;
 	const struct memory unknown = { .fd = -1, .present = &nothing };
+	const uint64_t auxv[] = { AT_BASE, 0x7000 * PAGE, AT_NULL, 0 };
 	struct elfcore core = make_core();
 	struct pagemap taken = PAGEMAP_NULL;
 
+	core.auxv = row->dynamic ? auxv : NULL;
+	core.auxv_bytes = row->dynamic ? sizeof(auxv) : 0;
 	segment[0].type = PT_NOTE;
 	core.segment = segment;
 	core.segments = 1;

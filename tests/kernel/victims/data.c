@@ -60,7 +60,7 @@ int main(void)
 	if (pthread_create(&thread, NULL, wait_here, NULL) != 0)
 		return 1;
 	(void)pthread_barrier_wait(&barrier);
-	table[ENTRIES - 1] = 4711;
+	table[ENTRIES / 2] = 4711;
 	mine = 4713;
 	keep_apart();
 	return 0;
