@@ -16,9 +16,9 @@ struct member_place {
 struct corefile {
 	int fd;
 	uint64_t size; /* plain bytes */
+	bool noise; /* neither gzip nor ELF */
 
 	/* Our gzip form: where the members are, and the one decompressed last. */
-	bool noise; /* neither gzip nor ELF */
 	struct member_place *member; /* NULL: fd holds the plain bytes */
 	size_t members;
 	size_t cached; /* index, or SIZE_MAX */
